@@ -1,0 +1,72 @@
+# Trimtab. `make demo` runs the main job on a real Kubernetes; `make test` passes every test. Both install what they need.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CLUSTER ?= testbed
+LOAD ?= steps
+SEED ?= 1
+KEEP ?=
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.PHONY: help deps bed demo down test lint unit cluster-tests e2e coverage lock crds clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+deps: $(STAMP) ## the Python environment and the command line .venv/bin/trimtab
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@bash scripts/python-env.sh $(VENV)
+	@touch $@
+
+bed: deps ## what the test bed needs: Debian packages and the Go-built control plane (cached)
+	@$(PY) -m testbed deps
+	@$(PY) -m testbed build
+
+demo: deps ## the main job: CLUSTER=testbed|kind|current LOAD=steps|spiky|diurnal SEED=1 KEEP=1
+	@if [ "$(CLUSTER)" = testbed ]; then $(MAKE) bed; fi
+	@$(PY) -m demo --cluster $(CLUSTER) --load $(LOAD) --seed $(SEED) $(if $(KEEP),--keep)
+
+down: deps ## remove everything that a demo or test bed left
+	@$(PY) -m demo --cluster $(CLUSTER) --down
+	@$(PY) -m testbed down --all
+
+lint: deps ## formatting, lint, types and layers
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/trimtab crd --check --out crds
+	@$(VENV)/bin/trimtab crd --check --out charts/trimtab/files/crds
+
+unit: deps ## fast tests
+	@$(VENV)/bin/pytest tests/unit -q
+
+coverage: deps ## branches of decide that the tests reach (at least 95%)
+	@$(VENV)/bin/coverage run --source=operator/trimtab/decide -m pytest tests/unit/decide -q
+	@$(VENV)/bin/coverage report --fail-under=95
+
+cluster-tests: bed ## tests against a real API server and a real Prometheus
+	@$(VENV)/bin/pytest tests/integration -q
+
+e2e: bed ## tests on real pods
+	@$(VENV)/bin/pytest tests/e2e -q
+
+test: lint bed ## everything that must pass
+	@$(VENV)/bin/coverage run --source=operator/trimtab/decide -m pytest tests -q
+	@$(VENV)/bin/coverage report --fail-under=95
+
+crds: deps ## write crds/ from the models
+	@$(VENV)/bin/trimtab crd --out crds
+	@$(VENV)/bin/trimtab crd --out charts/trimtab/files/crds
+
+lock: deps ## pin the dependencies anew
+	@$(VENV)/bin/uv pip compile -q --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements/operator.txt
+	@$(VENV)/bin/uv pip compile -q --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements/dev.txt
+
+clean: ## remove the environment and caches of this checkout
+	@rm -rf $(VENV) .build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,102 @@
+"""Where the demo runs: the project's own test bed, a kind cluster, or the current context."""
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+
+from demo.tools import PROJECT, DemoError, Step, Tools, say
+
+BED = "demo"
+IMAGES = {"operator": "trimtab/operator:dev", "rag-api": "trimtab/rag-api:dev"}
+_CONTEXTS = {"operator": PROJECT, "rag-api": PROJECT / "examples" / "rag-api"}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster with the demo's images in it, and the chart values that fit it."""
+
+    kind: str
+    tools: Tools
+    values: tuple[str, ...]
+    """`--set` arguments for helm."""
+
+
+def prepare(kind: str) -> Cluster:
+    """Bring the cluster up (testbed, kind) or check that it is there (current), with the images loaded.
+
+    Raises:
+        DemoError: a part is missing; the message says which.
+    """
+    return {"testbed": _testbed, "kind": _kind, "current": _current}[kind]()
+
+
+def remove(kind: str) -> None:
+    """Remove the cluster that `prepare` brought up; a cluster of the user's own is left as it is."""
+    tools = Tools()
+    if kind == "testbed":
+        tools.run(sys.executable, "-m", "testbed", "down", "--name", BED, timeout=180)
+    elif kind == "kind":
+        tools.run("kind", "delete", "cluster", "--name", "trimtab", timeout=180)
+
+
+def bed_tools() -> Tools:
+    """Tools that reach the demo's test bed."""
+    done = Tools().run(sys.executable, "-m", "testbed", "env", "--name", BED, check=False)
+    if done.returncode != 0:
+        raise DemoError("The demo's test bed is not up; run `make demo KEEP=1` first.")
+    env = dict(os.environ)
+    for line in done.stdout.splitlines():
+        key, _, value = line.removeprefix("export ").removesuffix(";").partition("=")
+        words = shlex.split(value.replace('"$PATH"', shlex.quote(env.get("PATH", ""))))
+        env[key] = words[0] if words else ""
+    return Tools(env)
+
+
+def _testbed() -> Cluster:
+    """A bed of our own; its Prometheus scrapes cAdvisor and annotated pods."""
+    plain = Tools()
+    say("Test bed: API server, kubelet, containerd and Prometheus in a network namespace of their own")
+    _loud(plain, sys.executable, "-m", "testbed", "up", "--name", BED)
+    _loud(plain, sys.executable, "-m", "testbed", "image", "load", *IMAGES, "--name", BED)
+    values = (
+        "image.tag=dev",
+        "image.pullPolicy=Never",
+        "datasources[0].name=default",
+        "datasources[0].url=http://prometheus.monitoring:9090",
+        "datasources[0].scrapeIntervalSeconds=5",
+        "datasources[0].tenancy.label=namespace",
+    )
+    return Cluster("testbed", bed_tools(), values)
+
+
+def _kind() -> Cluster:
+    tools = Tools()
+    clusters = tools.run("kind", "get", "clusters").stdout.split()
+    if "trimtab" not in clusters:
+        with Step("kind cluster"):
+            tools.run("kind", "create", "cluster", "--config", PROJECT / "kind-config.yaml", timeout=600)
+    tools.run("kubectl", "config", "use-context", "kind-trimtab")
+    for name, image in IMAGES.items():
+        with Step(f"image {image}"):
+            tools.run("docker", "build", "-t", image, _CONTEXTS[name], timeout=900)
+            tools.run("kind", "load", "docker-image", image, "--name", "trimtab", timeout=300)
+    return Cluster("kind", tools, ("image.tag=dev", "image.pullPolicy=Never", *_BUNDLED))
+
+
+def _current() -> Cluster:
+    tools = Tools()
+    context = tools.run("kubectl", "config", "current-context").stdout.strip()
+    say(f"Current context: {context}. The images {', '.join(IMAGES.values())} must be on its nodes already.")
+    return Cluster("current", tools, ("image.tag=dev", "image.pullPolicy=IfNotPresent", *_BUNDLED))
+
+
+_BUNDLED = ("prometheus.enabled=true", "prometheus.scrapeIntervalSeconds=5")
+
+
+def _loud(tools: Tools, *command: str) -> None:
+    """Run a command of ours that shows its own progress."""
+    import subprocess
+
+    if subprocess.run(list(command), env=dict(tools.env), cwd=PROJECT, check=False).returncode != 0:
+        raise DemoError(f"`{' '.join(command[1:5])}` failed; its message is above.")

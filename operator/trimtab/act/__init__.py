@@ -1,0 +1,1 @@
+"""Make it so: scale, in-place resize, swap and admission profile."""

@@ -1,0 +1,1 @@
+"""The contract with people: PerformanceConfig, quantities, conditions, reasons."""

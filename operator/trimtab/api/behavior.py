@@ -1,0 +1,89 @@
+"""spec.optimization.behavior: how fast moves follow each other."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from trimtab.api.model import ApiModel
+
+
+class PolicyType(StrEnum):
+    """Unit of a scaling policy, as in autoscaling/v2."""
+
+    PODS = "Pods"
+    PERCENT = "Percent"
+
+
+class ScalingPolicy(ApiModel):
+    """At most value pods or percent within periodSeconds, as in autoscaling/v2."""
+
+    type: PolicyType
+    """Pods or Percent."""
+    value: Annotated[int, Field(ge=1, le=100_000)]
+    """How much may change within the period."""
+    period_seconds: Annotated[int, Field(ge=1, le=1800)]
+    """Length of the period."""
+
+
+class SelectPolicy(StrEnum):
+    """Which of several policies counts, as in autoscaling/v2."""
+
+    MAX = "Max"
+    MIN = "Min"
+    DISABLED = "Disabled"
+
+
+class ScalingRules(ApiModel):
+    """Rate of change in one direction, as in autoscaling/v2."""
+
+    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)]
+    """Up: the lowest, down: the highest recommendation within this window counts."""
+    select_policy: SelectPolicy = SelectPolicy.MAX
+    """Max, Min or Disabled."""
+    policies: Annotated[list[ScalingPolicy], Field(min_length=1, max_length=4)]
+    """Policies; empty is not allowed."""
+
+
+class ScaleUpRules(ScalingRules):
+    """Scale-up defaults of autoscaling/v2: no stabilisation, +4 pods or +100% in 15 s, whichever is more."""
+
+    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)] = 0
+    """The lowest recommendation within this window counts."""
+    policies: Annotated[list[ScalingPolicy], Field(min_length=1, max_length=4)] = [
+        ScalingPolicy(type=PolicyType.PODS, value=4, period_seconds=15),
+        ScalingPolicy(type=PolicyType.PERCENT, value=100, period_seconds=15),
+    ]
+    """How fast replicas may be added."""
+
+
+class ScaleDownRules(ScalingRules):
+    """Scale-down: 300 s stabilisation as in autoscaling/v2, then at most 10% or one pod a minute
+    (more careful than its 100% in 15 s)."""
+
+    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)] = 300
+    """The highest recommendation within this window counts."""
+    policies: Annotated[list[ScalingPolicy], Field(min_length=1, max_length=4)] = [
+        ScalingPolicy(type=PolicyType.PODS, value=1, period_seconds=60),
+        ScalingPolicy(type=PolicyType.PERCENT, value=10, period_seconds=60),
+    ]
+    """How fast replicas may be removed."""
+
+
+class Behavior(ApiModel):
+    """How fast moves follow each other."""
+
+    scale_up: ScaleUpRules = ScaleUpRules()
+    """Adding replicas."""
+    scale_down: ScaleDownRules = ScaleDownRules()
+    """Removing replicas."""
+    target_utilization_percent: Annotated[int, Field(ge=10, le=95)] = 70
+    """Share of a pod's capacity to use when the replica count is chosen."""
+    verify_seconds: Annotated[int, Field(ge=10, le=86_400)] = 300
+    """How long a move is watched before it is kept; a move that hurts is rolled back."""
+    min_history_seconds: Annotated[int, Field(ge=0, le=2_592_000)] = 86_400
+    """No request is cut before this much history is known; history read from Prometheus counts."""
+    trial_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600
+    """How long a knob value runs on one pod beside the others before it is judged."""
+    human_hold_seconds: Annotated[int, Field(ge=0, le=86_400)] = 3600
+    """How long a replica count set by a person is left alone."""

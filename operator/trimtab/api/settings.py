@@ -1,0 +1,91 @@
+"""Settings of the operator itself: what the administrator says in the chart's values, mounted as one YAML file."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from trimtab.api.datasource import Datasource
+
+
+class SettingsError(ValueError):
+    """The settings file can't be used; the message says where and what to do."""
+
+
+class SettingsModel(BaseModel):
+    """Base: camelCase in the file, unknown keys are errors (a typo must not be silent)."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class Mode(StrEnum):
+    """How far the whole operator goes, whatever the resources say."""
+
+    OBSERVE = "Observe"
+    RECOMMEND = "Recommend"
+    ACT = "Act"
+
+
+class LeaseSettings(SettingsModel):
+    """Leader election: seconds as in client-go (15/10/2)."""
+
+    name: str = "trimtab"
+    duration_seconds: Annotated[float, Field(gt=0)] = 15.0
+    renew_seconds: Annotated[float, Field(gt=0)] = 10.0
+    retry_seconds: Annotated[float, Field(gt=0)] = 2.0
+
+
+class OperatorSettings(SettingsModel):
+    """Everything that is set once an operator, with safe defaults."""
+
+    mode: Mode = Mode.ACT
+    """Observe: measure and alert. Recommend: also decide, write nothing to workloads. Act: move."""
+    tick_seconds: Annotated[float, Field(ge=1, le=300)] = 15.0
+    """Length of one walk observe → decide → act → record."""
+    namespaces: list[str] = []
+    """Namespaces to serve; empty: all."""
+    datasources: list[Datasource] = []
+    """Prometheus servers that resources may name."""
+    presets_dir: Path | None = None
+    """Folder with the administrator's presets; they override ours by name."""
+    env_allow_list: list[str] = []
+    """Variables that a knob may set though the template does not set them to a plain integer."""
+    knobs_enabled: bool = True
+    """Whether pods may be created and evicted for knob trials."""
+    admission_policy_enabled: bool = True
+    """Whether the chart installed the admission policy that shapes new pods."""
+    max_changes_per_minute: Annotated[int, Field(ge=1)] = 60
+    """Moves a minute over the whole fleet."""
+    rollback_stop_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The fleet stops when more than this share of the last moves was rolled back."""
+    writes_per_second: Annotated[float, Field(gt=0)] = 50.0
+    """Writes a second to the API server, by priority."""
+    lease: LeaseSettings = LeaseSettings()
+    """Leader election."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    """Port of /healthz, /readyz and /metrics."""
+    log_format: Annotated[str, Field(pattern="^(json|text)$")] = "json"
+    """json for machines, text for people."""
+
+
+def load_settings(path: Path | None) -> OperatorSettings:
+    """The settings in a YAML file; the defaults when there is none.
+
+    Raises:
+        SettingsError: the file can't be read, is no YAML, or has wrong values.
+    """
+    if path is None:
+        return OperatorSettings()
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: not readable as YAML ({error}); mount the chart's settings file") from error
+    try:
+        return OperatorSettings.model_validate(raw if raw is not None else {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{path}: {where}: {first['msg']}; correct it in the chart's values") from error

@@ -1,0 +1,195 @@
+"""`trimtab run`: the operator. Waits for the lease, then runs the tick and kopf's frame until a signal."""
+
+import asyncio
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from pythonjsonlogger.json import JsonFormatter
+
+from trimtab.act.actuator import Actuator
+from trimtab.act.gate import Gate
+from trimtab.api.settings import OperatorSettings, SettingsError, load_settings
+from trimtab.handlers import run_frame
+from trimtab.kube.client import KubeClient
+from trimtab.kube.errors import Unavailable
+from trimtab.kube.lease import LeaderElector
+from trimtab.kube.lease_settings import LeaseSettings, unique_identity
+from trimtab.kube.world import World
+from trimtab.loop import Loop, Rooms
+from trimtab.observe.configs import ConfigStore
+from trimtab.observe.history import History
+from trimtab.observe.observer import Observer
+from trimtab.observe.presets import load_presets
+from trimtab.observe.prometheus import PrometheusSource
+from trimtab.record.events import EventRecorder
+from trimtab.record.health import Health, serve
+from trimtab.record.metrics import OperatorMetrics
+from trimtab.record.recorder import Recorder
+
+STALLED_TICKS = 8
+"""A leader that finished no tick for this many (and at least two minutes) is restarted by its probe."""
+
+_log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("--settings", "settings_path", type=click.Path(path_type=Path), help="The administrator's YAML file.")
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="Default: the service account, or $KUBECONFIG.")
+@click.option("--namespace", help="Namespace of the lease. Default: the pod's own, or trimtab-system.")
+@click.option("--dry-run", is_flag=True, help="Send every write to workloads as a server dry run.")
+def run(settings_path: Path | None, kubeconfig: Path | None, namespace: str | None, dry_run: bool) -> None:
+    """Run the operator until SIGTERM."""
+    try:
+        settings = load_settings(settings_path)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    configure_logging(settings.log_format)
+    if kubeconfig is not None:
+        os.environ["KUBECONFIG"] = str(kubeconfig)
+    namespace = namespace or os.environ.get("POD_NAMESPACE") or "trimtab-system"
+    identity = os.environ.get("POD_NAME") or socket.gethostname()
+    try:
+        asyncio.run(operate(settings, namespace, identity, dry_run=dry_run))
+    except Unavailable as error:
+        raise click.ClickException(f"no API server: {error}; check the kubeconfig or the service account") from error
+
+
+def configure_logging(log_format: str) -> None:
+    """Structured logs on stderr: JSON for machines, or plain text. kopf's own are kept to warnings."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter("{asctime}{levelname}{name}{message}", style="{", rename_fields={"levelname": "level"})
+        if log_format == "json"
+        else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+
+
+async def operate(settings: OperatorSettings, namespace: str, identity: str, *, dry_run: bool = False) -> None:
+    """Serve probes, wait for the lease, lead, and return when the lease is lost or a signal came.
+
+    Raises:
+        Unavailable: there are no credentials for an API server.
+    """
+    metrics = OperatorMetrics.create()
+    health = Health(stall_seconds=max(120.0, STALLED_TICKS * settings.tick_seconds))
+    metrics.tick_age.set_function(health.staleness)
+    server = await serve(health, metrics.registry, settings.port)
+    client = await KubeClient.connect()
+    lease = settings.lease
+    elector = LeaderElector(
+        client,
+        namespace,
+        lease.name,
+        unique_identity(identity),
+        LeaseSettings(
+            lease_seconds=lease.duration_seconds, renew_seconds=lease.renew_seconds, retry_seconds=lease.retry_seconds
+        ),
+    )
+    metrics.leader.set_function(lambda: float(elector.is_leader))
+    health.ready = True
+
+    async def lead() -> None:
+        health.lead()
+        await work(settings, client, elector, health, metrics, namespace, identity, dry_run=dry_run)
+
+    candidacy = asyncio.create_task(elector.run(lead), name="candidacy")
+    # For followers; kopf puts its own handlers in place while it runs, and its end ends the leader.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, candidacy.cancel)
+    try:
+        with suppress(asyncio.CancelledError):
+            await candidacy
+    finally:
+        await client.close()
+        await server.cleanup()
+    _log.info("stopped")
+
+
+async def work(
+    settings: OperatorSettings,
+    client: KubeClient,
+    elector: LeaderElector,
+    health: Health,
+    metrics: OperatorMetrics,
+    namespace: str,
+    identity: str,
+    *,
+    dry_run: bool,
+) -> None:
+    """A leader's work: the tick and kopf's frame; when one ends, so does the other."""
+    store = ConfigStore.within(settings.namespaces)
+    sources = {one.name: PrometheusSource(one, random.Random()) for one in settings.datasources}
+    loop = _loop(settings, client, elector, health, metrics, namespace, identity, store, sources, dry_run)
+    # The tick starts first: kopf cancels whatever task was made after it started.
+    tasks = [
+        asyncio.create_task(loop.run(), name="tick"),
+        asyncio.create_task(run_frame(store, settings.namespaces), name="frame"),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for source in sources.values():
+            await source.aclose()
+    for task in done:
+        if not task.cancelled():
+            task.result()
+
+
+def _loop(
+    settings: OperatorSettings,
+    client: KubeClient,
+    elector: LeaderElector,
+    health: Health,
+    metrics: OperatorMetrics,
+    namespace: str,
+    identity: str,
+    store: ConfigStore,
+    sources: dict[str, PrometheusSource],
+    dry_run: bool,
+) -> Loop:
+    """The rooms, wired together."""
+    # A write may take as long as others wait for after this process stopped renewing (kube/lease.py).
+    leading = elector.still_leading
+    world = World(client, namespaces=settings.namespaces)
+    gate = Gate(
+        mode=settings.mode,
+        leading=leading,
+        writes_per_second=settings.writes_per_second,
+        changes_per_minute=settings.max_changes_per_minute,
+        rollback_stop_share=settings.rollback_stop_share,
+        dry_run=dry_run,
+    )
+    rooms = Rooms(
+        client=client,
+        world=world,
+        observer=Observer(world, sources, load_presets(settings.presets_dir), settings, own_namespace=namespace),
+        history=History(sources, settings.datasources),
+        actuator=Actuator(
+            client,
+            world,
+            gate,
+            time.time,
+            discovery=world.discovery,
+            knobs_enabled=settings.knobs_enabled,
+            shapes_new_pods=lambda: settings.admission_policy_enabled and world.capabilities.shapes_new_pods,
+        ),
+        gate=gate,
+        recorder=Recorder(
+            client, EventRecorder(client, identity, allowed=leading), metrics, may_write=lambda _kind: leading()
+        ),
+        health=health,
+    )
+    return Loop(store, rooms, tick_seconds=settings.tick_seconds)

@@ -1,0 +1,1 @@
+"""What should be: pure functions from an Observation and a State to a Plan."""

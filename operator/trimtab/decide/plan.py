@@ -1,0 +1,133 @@
+"""What `decide` gives back: set points for every row, the decisions behind the changes, and alert states."""
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from trimtab.api.reasons import Reason
+from trimtab.api.status import AlertState, OutcomeState
+from trimtab.decide.columns import B1, F8, I8, S, Table, column
+from trimtab.decide.observation import NAN, Lever
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One move: what, why, what was expected, how it ended. Journal, status and events are made of these."""
+
+    id: str
+    """Unique in the resource and derived from its content: time, lever and subject."""
+    workload: str
+    """Key of the workload."""
+    time: float
+    lever: Lever
+    subject: str
+    """Container or knob; empty for replicas."""
+    before: float
+    after: float
+    reason: Reason
+    message: str
+    """One sentence with the numbers."""
+    predicted: str = ""
+    inputs: dict[str, float] = field(default_factory=dict)
+    """Numbers it was made from; what a restart needs to verify or roll back is in here."""
+    outcome: OutcomeState = OutcomeState.PENDING
+    outcome_message: str = ""
+    emergency: bool = False
+    """OOM, saturation or rollback: never blocked by budgets and freezes."""
+
+    def ended(self, outcome: OutcomeState, message: str) -> Self:
+        """The same decision with its outcome."""
+        return replace(self, outcome=outcome, outcome_message=message)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPlan(Table):
+    """Set points of the containers; C rows as in Containers. NaN: leave it as it is."""
+
+    cpu: F8 = column("f8", NAN)
+    memory: F8 = column("f8", NAN)
+    cpu_limit: F8 = column("f8", NAN)
+    memory_limit: F8 = column("f8", NAN)
+    recommended_cpu: F8 = column("f8", NAN)
+    recommended_memory: F8 = column("f8", NAN)
+
+
+@dataclass(frozen=True, slots=True)
+class KnobPlan(Table):
+    """Set points of the knobs; K rows as in Knobs."""
+
+    value: I8 = column("i8", 0)
+    """Value for new pods; running pods that differ are swapped, one at a time."""
+    trial: I8 = column("i8", -1)
+    """Value that one trial pod shall have; −1: no trial pod shall exist."""
+    keep_trial: B1 = column(bool, False)
+    """The trial pod is adopted as the first pod of the roll (`value` is then its value)."""
+    recommended: I8 = column("i8", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPlan(Table):
+    """State of the alerts; rows as in Alerts."""
+
+    state: S = column(object, AlertState.UNKNOWN)
+    firing: B1 = column(bool, False)
+    """Firing now, or firing when its data went missing."""
+    since: F8 = column("f8", NAN)
+    """Unix time since when it is in this state."""
+    cleared_since: F8 = column("f8", NAN)
+    """Unix time since when a firing alert is back inside; NaN otherwise."""
+    changed: B1 = column(bool, False)
+    """The state differs from the one before: an event is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadPlan(Table):
+    """Set points and verdicts of the workloads; W rows as in Workloads."""
+
+    replicas: I8 = column("i8", 0)
+    """Wanted spec.replicas; equal to the observed one where nothing shall change, −1 where replicas are not tuned."""
+    recommended_replicas: I8 = column("i8", -1)
+    met: B1 = column(bool, False)
+    """Every target known and met."""
+    missed: B1 = column(bool, False)
+    """At least one target known and missed."""
+    history_seconds: F8 = column("f8", 0.0)
+    moves_today: I8 = column("i8", 0)
+    resizes_today: I8 = column("i8", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A reason to show on a condition: what holds a lever (Limited), what tuning is doing (Tuning)."""
+
+    condition: str
+    """Tuning or Limited."""
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole answer of one tick, rows in the order of the Observation."""
+
+    workloads: WorkloadPlan
+    containers: ContainerPlan
+    knobs: KnobPlan
+    alerts: AlertPlan
+    decisions: tuple[Decision, ...] = ()
+    """New decisions and decisions whose outcome changed in this tick."""
+    remarks: dict[int, tuple[Remark, ...]] = field(default_factory=dict)
+    """Workload row → remarks, most important first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a plan's set point when it was carried out, for the record and for the next tick."""
+
+    workload: str
+    lever: Lever
+    subject: str
+    ok: bool
+    reason: Reason
+    message: str
+    pods: int = 0
+    """Pods it touched."""

@@ -1,0 +1,175 @@
+"""Knobs on trial: one pod with another value beside the others, judged over the same minutes, kept or removed."""
+
+import math
+from dataclasses import replace
+
+from trimtab.api.reasons import Reason
+from trimtab.api.status import OutcomeState
+from trimtab.decide import text
+from trimtab.decide.moves import rest_knob, supersede
+from trimtab.decide.observation import NAN, Lever
+from trimtab.decide.rings import count_move
+from trimtab.decide.settings import DAY
+from trimtab.decide.state import Tally, Trial
+from trimtab.decide.tick import Tick, in_force_since
+
+
+def advance(t: Tick) -> None:
+    """Take every running trial one tick further. The plan's default removes a trial pod that no trial knows of."""
+    for key in list(t.trials):
+        w, trial = t.row[key], t.trials.pop(key)
+        kept = _advance(t, w, trial)
+        if kept is not None:
+            t.trials[key] = kept
+
+
+def _advance(t: Tick, w: int, trial: Trial) -> Trial | None:
+    made, now, settings = trial.decision, t.seen.now, t.settings
+    length = float(t.seen.workloads.trial_seconds[w])
+    k = t.knob_row.get(trial.knob, -1)
+    obstacle = _obstacle(t, w, k, trial)
+    if obstacle:
+        t.record(made.ended(OutcomeState.CONFOUNDED, obstacle))
+        return None
+    t.knobs.trial[k] = int(made.after)
+    patience = settings.verify_patience * length
+    if not (int(t.seen.knobs.trial[k]) == int(made.after) and t.seen.knobs.trial_ready[k]):
+        started = not math.isnan(trial.ready_at)
+        waited = now - (trial.ready_at if started else made.time)
+        if waited > (patience if started else settings.trial_start_seconds):
+            return _fail(t, k, trial, OutcomeState.FAILED, f"The trial pod was not ready after {text.seconds(waited)}.")
+        return trial
+    if math.isnan(trial.ready_at):
+        ready_at = min(float(t.seen.knobs.trial_since[k]), now)
+        trial = replace(trial, ready_at=ready_at, decision=t.record(in_force_since(made, now)))
+    trial = _sample(t, w, k, trial)
+    if _hurts(t, w, k, trial):
+        latency, base = float(t.seen.knobs.trial_latency[k]), float(t.seen.knobs.base_latency[k])
+        message = f"{text.number(latency)} s on the trial pod, {text.number(base)} s on the others; stopped at once."
+        return _fail(t, k, trial, OutcomeState.ROLLED_BACK, message)
+    elapsed = now - trial.ready_at
+    by_cost = made.inputs.get("byCost", 0.0) == 1.0
+    enough = (trial.cost if by_cost else trial.latency).count >= settings.trial_samples
+    if elapsed < length or (not enough and elapsed < patience):
+        return trial
+    return _verdict(t, w, k, trial, by_cost)
+
+
+def _obstacle(t: Tick, w: int, k: int, trial: Trial) -> str:
+    """Why this trial can't go on; empty: it can."""
+    if k < 0 or not t.may(Lever.KNOB)[w] or not t.seen.knobs.allowed[k]:
+        return "The knob was taken out of Trimtab's hands."
+    if t.restarted[w] or t.seen.workloads.rollout[w]:
+        return "The workload is being rolled out."
+    if t.seen.workloads.window_closed[w]:
+        return "The window for moves closed."
+    if int(t.seen.knobs.value[k]) != int(trial.decision.before):
+        return "The knob was changed from outside."
+    started = trial.decision.time
+    for verify in t.pending.get(trial.decision.workload, ()):
+        inputs, lever = verify.decision.inputs, verify.decision.lever
+        relimited = inputs.get("limitAfter") != inputs.get("limitBefore")
+        if lever in (Lever.CPU, Lever.MEMORY) and relimited and verify.decision.time >= started:
+            return "The other pods got other limits meanwhile."
+    return ""
+
+
+def _sample(t: Tick, w: int, k: int, trial: Trial) -> Trial:
+    """Take this tick's pair of numbers in; the warm-up is left out, a block that is full counts as one sample."""
+    seen, now, judge = t.seen.knobs, t.seen.now, int(t.signals.judge[w])
+    warm = now - trial.ready_at >= t.settings.trial_skip * float(t.seen.workloads.trial_seconds[w])
+    if not warm or not t.seen.workloads.due[w] or t.signals.no_traffic[w]:
+        return trial
+    block = int(now // t.settings.trial_block)
+    if block != trial.block:
+        latency, cost, level = trial.filling
+        trial = replace(
+            trial,
+            block=block,
+            filling=(Tally(), Tally(), Tally()),
+            latency=trial.latency.plus(latency.mean),
+            cost=trial.cost.plus(cost.mean),
+            level=trial.level.plus(level.mean),
+        )
+    latency, cost, level = trial.filling
+    mine, base = float(seen.trial_latency[k]), float(seen.base_latency[k])
+    target = float(t.seen.targets.limit[judge]) if judge >= 0 else NAN
+    filling = (
+        latency.plus(_log(mine, base)),
+        cost.plus(_log(float(seen.trial_cost[k]), float(seen.base_cost[k]))),
+        level.plus(_log(mine, target)),
+    )
+    return replace(trial, filling=filling)
+
+
+def _log(top: float, bottom: float) -> float:
+    """log(top/bottom); NaN unless both are positive numbers."""
+    usable = math.isfinite(top) and math.isfinite(bottom) and top > 0 and bottom > 0
+    return math.log(top) - math.log(bottom) if usable else NAN
+
+
+def _hurts(t: Tick, w: int, k: int, trial: Trial) -> bool:
+    """Whether the trial pod is far past the target while the others meet it."""
+    judge, settings = int(t.signals.judge[w]), t.settings
+    if judge < 0:
+        return False
+    target = float(t.seen.targets.limit[judge])
+    cold = t.seen.now - trial.ready_at < settings.trial_skip * float(t.seen.workloads.trial_seconds[w])
+    factor = settings.trial_abort_cold if cold else settings.trial_abort
+    latency, base = float(t.seen.knobs.trial_latency[k]), float(t.seen.knobs.base_latency[k])
+    return latency > factor * target and base <= target
+
+
+def _verdict(t: Tick, w: int, k: int, trial: Trial, by_cost: bool) -> Trial | None:
+    """Better: kept for all pods. Worse or can't tell: removed."""
+    made, settings = trial.decision, t.settings
+    tally = trial.cost if by_cost else trial.latency
+    what = "CPU a request" if by_cost else "latency"
+    if not trial.latency.count:
+        t.state.knobs.comparable[k] = False
+        _fail(t, k, trial, OutcomeState.CONFOUNDED, "No latency by pod was seen; the trial can't be judged.")
+        t.state.knobs.rest_until[k] = t.seen.now + DAY
+        return None
+    t.state.knobs.comparable[k] = True
+    half = settings.trial_sigmas * tally.error(settings.trial_inflation)
+    better = tally.count >= settings.trial_samples and tally.mean + half < math.log(1 - settings.trial_gain)
+    said = f"{what} {text.change(1.0, math.exp(tally.mean))}" if tally.count else f"{what} unknown"
+    if tally.count >= 2:
+        low, high = (text.change(1.0, math.exp(tally.mean + sign * half)) for sign in (-1, 1))
+        said = f"{said} ({low} to {high}) in {tally.count} min beside the other pods"
+    if better and by_cost and trial.level.mean > math.log(1 - settings.near_target):
+        return _fail(t, k, trial, OutcomeState.ROLLED_BACK, f"{said}, but its latency comes too near the target.")
+    if not better:
+        return _fail(t, k, trial, OutcomeState.ROLLED_BACK, f"{said}; not better for sure.")
+    if t.moved[w] or (made.workload in t.pending and not t.signals.missed[w]):
+        return trial
+    _keep(t, w, k, trial, said)
+    return None
+
+
+def _keep(t: Tick, w: int, k: int, trial: Trial, said: str) -> None:
+    """The value becomes the set point; the trial pod is the first pod of the roll."""
+    made, held, settings = trial.decision, t.state.knobs, t.settings
+    supersede(t, w, Lever.KNOB, frozenset({made.subject}), "A knob value was rolled out before it could be judged.")
+    t.knobs.value[k] = int(made.after)
+    t.knobs.trial[k] = int(made.after)
+    t.knobs.keep_trial[k] = True
+    held.failures[k] = 0
+    held.direction[k] = 1 if made.after > made.before else -1
+    held.step[k] = min(float(held.step[k]) * settings.step_growth, settings.octave)
+    held.tried_at[k] = t.seen.now
+    count_move(t.state.workloads, w, t.seen.now)
+    inputs = {**made.inputs, **{name: x for name, x in t.numbers(w).items() if math.isfinite(x)}}
+    message = f"{made.message}. {said}"
+    pending = OutcomeState.PENDING
+    t.watch(w, replace(made, reason=Reason.KNOB_TRIAL_KEPT, message=message, inputs=inputs, outcome=pending))
+
+
+def _fail(t: Tick, k: int, trial: Trial, outcome: OutcomeState, message: str) -> Trial | None:
+    """End the trial without keeping its value; nothing is left to watch."""
+    made = replace(trial.decision, reason=Reason.KNOB_TRIAL_ROLLED_BACK)
+    rest_knob(t, k, made)
+    t.state.knobs.tried_at[k] = t.seen.now
+    t.knobs.trial[k] = -1
+    t.record(made.ended(outcome, message))
+    return None

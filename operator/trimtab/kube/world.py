@@ -1,0 +1,344 @@
+"""The cluster as Trimtab sees it: every mirror in one place, asked synchronously from memory."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from trimtab.api.tuningprofile import PROFILE_NAME
+from trimtab.kube.capabilities import Capabilities, probe
+from trimtab.kube.client import KubeClient
+from trimtab.kube.discovery import Discovery
+from trimtab.kube.errors import KubeError
+from trimtab.kube.mirrors import Mirror
+from trimtab.kube.polled import PolledNamespaces, PolledTargets, TargetKey
+from trimtab.kube.records import (
+    BudgetRecord,
+    LimitRangeRecord,
+    NamespaceRecord,
+    NodeRecord,
+    PodRecord,
+    ProfileRecord,
+    QuotaRecord,
+    ReplicaSetRecord,
+    RivalRecord,
+    WorkloadRecord,
+)
+from trimtab.kube.selectors import matches
+from trimtab.kube.strip import (
+    StoredWorkload,
+    strip_budget,
+    strip_daemon_set,
+    strip_deployment,
+    strip_hpa,
+    strip_limit_range,
+    strip_namespace,
+    strip_node,
+    strip_pod,
+    strip_profile,
+    strip_quota,
+    strip_replica_set,
+    strip_scaled_object,
+    strip_stateful_set,
+    strip_vpa,
+)
+
+RECHECK_SECONDS = 120.0
+"""How often the cluster is asked for what it serves: a CRD may be installed at any time."""
+POLL_SECONDS = 15.0
+BINDING = "trimtab"
+_WATCHED = {"Deployment", "StatefulSet", "DaemonSet"}
+
+_log = logging.getLogger(__name__)
+
+
+class World:
+    """Mirrors of everything that observe and act look at. All methods but start and stop answer from memory.
+
+    `namespaces` empty: the whole cluster. With a list, only these are watched; nodes and the namespaces
+    themselves may then be out of reach, which `notes` says.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        namespaces: Sequence[str] = (),
+        discovery: Discovery | None = None,
+        binding: str = BINDING,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self.client = client
+        self.discovery = discovery or Discovery(client)
+        self.namespaces = tuple(namespaces)
+        self.capabilities = Capabilities()
+        self._binding, self._sleep = binding, sleep
+        self._task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._asked_at = -math.inf
+        self._clock = clock
+        self._others = PolledTargets(client, self.discovery)
+        self._named = PolledNamespaces(client, self.namespaces)
+        where: dict[str, Any] = {"namespaces": self.namespaces, "clock": clock}
+        apps: dict[str, Any] = where | {"group": "apps"}
+        self._workloads: dict[str, Mirror[StoredWorkload]] = {
+            "Deployment": Mirror(client, "deployments", strip_deployment, **apps),
+            "StatefulSet": Mirror(client, "statefulsets", strip_stateful_set, **apps),
+            "DaemonSet": Mirror(client, "daemonsets", strip_daemon_set, **apps),
+        }
+        self._replica_sets: Mirror[ReplicaSetRecord] = Mirror(
+            client, "replicasets", strip_replica_set, index=lambda r: (r.owner_uid,), **apps
+        )
+        self._pods: Mirror[PodRecord] = Mirror(client, "pods", strip_pod, index=_pod_index, **where)
+        self._hpas: Mirror[RivalRecord] = Mirror(
+            client,
+            "horizontalpodautoscalers",
+            strip_hpa,
+            group="autoscaling",
+            version="v2",
+            index=_rival_index,
+            **where,
+        )
+        self._budgets: Mirror[BudgetRecord] = Mirror(
+            client, "poddisruptionbudgets", strip_budget, group="policy", index=_by_namespace, **where
+        )
+        self._ranges: Mirror[LimitRangeRecord] = Mirror(
+            client, "limitranges", strip_limit_range, index=_by_namespace, **where
+        )
+        self._quotas: Mirror[QuotaRecord] = Mirror(client, "resourcequotas", strip_quota, index=_by_namespace, **where)
+        self._nodes: Mirror[NodeRecord] = Mirror(client, "nodes", strip_node, clock=clock)
+        self._spaces: Mirror[NamespaceRecord] = Mirror(client, "namespaces", strip_namespace, clock=clock)
+        # Only where their CRDs are installed:
+        self._scaled: Mirror[RivalRecord] = Mirror(
+            client,
+            "scaledobjects",
+            strip_scaled_object,
+            group="keda.sh",
+            version="v1alpha1",
+            index=_rival_index,
+            **where,
+        )
+        self._vpas: Mirror[RivalRecord] = Mirror(
+            client,
+            "verticalpodautoscalers",
+            strip_vpa,
+            group="autoscaling.k8s.io",
+            index=_rival_index,
+            **where,
+        )
+        self._profiles: Mirror[ProfileRecord] = Mirror(
+            client, "tuningprofiles", strip_profile, group="trimtab.dev", version="v1alpha1", **where
+        )
+        self._always: tuple[Mirror[Any], ...] = (
+            *self._workloads.values(),
+            self._replica_sets,
+            self._pods,
+            self._hpas,
+            self._budgets,
+            self._ranges,
+            self._quotas,
+            self._nodes,
+            *(() if self.namespaces else (self._spaces,)),
+        )
+
+    async def start(self) -> None:
+        """Begin mirroring in background tasks; see `wait_synced`."""
+        for mirror in self._always:
+            mirror.start()
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep(), name="world")
+
+    async def stop(self) -> None:
+        """End every background task. The records stay as they were."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        for mirror in (*self._always, self._scaled, self._vpas, self._profiles):
+            await mirror.stop()
+
+    async def refresh(self) -> None:
+        """One round of what is asked instead of watched. `start` does it by itself every 15 s."""
+        if self._clock() - self._asked_at >= RECHECK_SECONDS or self._unknown():
+            before = self.capabilities
+            self.capabilities = await probe(self.client, self.discovery, binding=self._binding, before=before)
+            self._asked_at = self._clock()
+            await self._optional(self._scaled, self.capabilities.scaled_objects)
+            await self._optional(self._vpas, self.capabilities.vertical_autoscalers)
+            await self._optional(self._profiles, self.capabilities.tuning_profiles)
+        await self._named.refresh()
+        await self._others.refresh()
+
+    @property
+    def synced(self) -> bool:
+        """Whether every collection was read once, or is known not to be had. Decide nothing before."""
+        return not self._unknown() and all(mirror.settled for mirror in self._mirrors())
+
+    async def wait_synced(self, *, poll_seconds: float = 0.05) -> None:
+        """Return when `synced`. Bound it with asyncio.timeout."""
+        while not self.synced:
+            await self._sleep(poll_seconds)
+
+    @property
+    def staleness(self) -> float:
+        """Seconds since the oldest working mirror was known to be current; infinite before the pods are."""
+        if not self._pods.synced:
+            return math.inf
+        return max(mirror.staleness for mirror in self._mirrors() if mirror.synced)
+
+    def notes(self) -> list[str]:
+        """What cannot be seen now and why, a sentence each."""
+        found = [mirror.problem for mirror in self._mirrors()]
+        return [problem for problem in [*found, self._named.problem] if problem]
+
+    def follow(self, keys: Iterable[TargetKey]) -> None:
+        """Say which workloads of kinds that are not watched shall be read, all of them at once."""
+        self._others.follow(key for key in keys if not self.watches(key.api_version, key.kind))
+
+    @staticmethod
+    def watches(api_version: str, kind: str) -> bool:
+        """Whether workloads of this kind are mirrored; others have to be followed."""
+        return kind in _WATCHED and api_version == "apps/v1"
+
+    def target(
+        self, namespace: str, api_version: str, kind: str, name: str, *, template: bool = False
+    ) -> WorkloadRecord | None:
+        """A workload; with `template` its raw pod template is filled in (Deployments only)."""
+        if not self.watches(api_version, kind):
+            polled = self._others.get(TargetKey(namespace, api_version, kind, name))
+            return polled.record if polled is not None else None
+        stored = self._workloads[kind].get(namespace, name)
+        if stored is None or not template:
+            return stored.record if stored is not None else None
+        return replace(stored.record, template=stored.template())
+
+    def target_error(self, namespace: str, api_version: str, kind: str, name: str) -> KubeError | ValueError | None:
+        """Why a workload of a kind that is not watched cannot be read; None when nothing is wrong."""
+        polled = self._others.get(TargetKey(namespace, api_version, kind, name))
+        return polled.error if polled is not None else None
+
+    def target_scalable(self, namespace: str, api_version: str, kind: str, name: str) -> bool | None:
+        """Whether a kind that is not watched has a scale subresource; None before it was asked for."""
+        polled = self._others.get(TargetKey(namespace, api_version, kind, name))
+        return polled.scalable if polled is not None else None
+
+    def replica_sets(self, target: WorkloadRecord) -> list[ReplicaSetRecord]:
+        """ReplicaSets of a Deployment, all revisions."""
+        return self._replica_sets.find(target.uid) if target.uid else []
+
+    def current_replicaset(self, target: WorkloadRecord) -> ReplicaSetRecord | None:
+        """The ReplicaSet of the newest revision of a Deployment."""
+        return max(self.replica_sets(target), key=lambda r: (r.revision, r.replicas, r.name), default=None)
+
+    def pods_of(self, target: WorkloadRecord) -> list[PodRecord]:
+        """Pods of the workload, those of old revisions and those being deleted included, trial pods not."""
+        if not target.uid:
+            return []
+        if target.kind == "Deployment":
+            owners = [record.uid for record in self.replica_sets(target)]
+        elif target.kind in _WATCHED:
+            owners = [target.uid]
+        else:
+            pods = self._pods.find(f"namespace {target.namespace}")
+            return [p for p in pods if not p.trial_of and matches(target.selector, p.labels)]
+        return [pod for owner in owners for pod in self._pods.find(f"owner {owner}") if not pod.trial_of]
+
+    def trial_pods(self, namespace: str, config_name: str) -> list[PodRecord]:
+        """Pods that carry the trial label of this PerformanceConfig."""
+        return self._pods.find(f"trial {namespace}/{config_name}")
+
+    def marked_pods(self) -> list[PodRecord]:
+        """Trial pods, and pods that came in by a swap and still have its deletion cost."""
+        return self._pods.find("marked")
+
+    def rivals(self, target: WorkloadRecord) -> list[RivalRecord]:
+        """HPAs, ScaledObjects and VPAs that name this workload."""
+        key = f"{target.namespace}/{target.kind}/{target.name}"
+        return [rival for mirror in self._rival_mirrors() for rival in mirror.find(key)]
+
+    def budgets_for(self, pod: PodRecord) -> list[BudgetRecord]:
+        """PodDisruptionBudgets that cover this pod."""
+        return [b for b in self._budgets.find(pod.namespace) if matches(b.selector, pod.labels)]
+
+    def nodes(self) -> list[NodeRecord]:
+        """Every node; empty when nodes may not be read."""
+        return list(self._nodes)
+
+    def node(self, name: str) -> NodeRecord | None:
+        """A node by name."""
+        return self._nodes.get("", name)
+
+    def limit_ranges(self, namespace: str) -> list[LimitRangeRecord]:
+        """LimitRanges of a namespace."""
+        return self._ranges.find(namespace)
+
+    def quotas(self, namespace: str) -> list[QuotaRecord]:
+        """ResourceQuotas of a namespace."""
+        return self._quotas.find(namespace)
+
+    def profile(self, namespace: str) -> ProfileRecord | None:
+        """The TuningProfile of a namespace."""
+        return self._profiles.get(namespace, PROFILE_NAME) if self._profiles.running else None
+
+    def profiles(self) -> list[ProfileRecord]:
+        """Every TuningProfile, those of namespaces without a PerformanceConfig included."""
+        return list(self._profiles) if self._profiles.running else []
+
+    def namespace(self, name: str) -> NamespaceRecord | None:
+        """A namespace; None when it does not exist or may not be read."""
+        return self._named.records.get(name) if self.namespaces else self._spaces.get("", name)
+
+    def namespace_paused(self, name: str) -> bool:
+        """Whether the namespace carries trimtab.dev/pause."""
+        record = self.namespace(name)
+        return record is not None and record.paused
+
+    def counts(self) -> Mapping[str, int]:
+        """Records held, by collection: for the operator's own metrics."""
+        return {mirror.name: len(mirror) for mirror in self._mirrors()}
+
+    def _mirrors(self) -> list[Mirror[Any]]:
+        optional = (self._scaled, self._vpas, self._profiles)
+        return [*self._always, *(mirror for mirror in optional if mirror.running)]
+
+    def _rival_mirrors(self) -> list[Mirror[RivalRecord]]:
+        # A mirror that was stopped holds what was there before its CRD was removed.
+        return [mirror for mirror in (self._scaled, self._hpas, self._vpas) if mirror.running]
+
+    def _unknown(self) -> bool:
+        known = self.capabilities
+        return None in (known.scaled_objects, known.vertical_autoscalers, known.tuning_profiles)
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self.refresh()
+            except Exception:
+                _log.exception("asking the cluster for what is not watched failed; next try in %s s", POLL_SECONDS)
+            await self._sleep(POLL_SECONDS if not self._unknown() else 1.0)
+
+    @staticmethod
+    async def _optional(mirror: Mirror[Any], served: bool | None) -> None:
+        if served:
+            mirror.start()
+        elif served is False and mirror.running:
+            await mirror.stop()
+
+
+def _pod_index(pod: PodRecord) -> tuple[str, ...]:
+    trial = (f"trial {pod.namespace}/{pod.trial_of}",) if pod.trial_of else ()
+    owner = (f"owner {pod.owner_uid}",) if pod.owner_uid else ()
+    marked = ("marked",) if pod.trial_of or pod.swapped else ()
+    return (f"namespace {pod.namespace}", *owner, *trial, *marked)
+
+
+def _rival_index(rival: RivalRecord) -> tuple[str, ...]:
+    return (f"{rival.namespace}/{rival.target_kind}/{rival.target_name}",)
+
+
+def _by_namespace(record: BudgetRecord | LimitRangeRecord | QuotaRecord) -> tuple[str, ...]:
+    return (record.namespace,)

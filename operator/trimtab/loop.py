@@ -1,0 +1,229 @@
+"""The tick: observe → decide → act → record, for every resource in one walk."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from trimtab.act.actuator import Actuator
+from trimtab.act.gate import Gate
+from trimtab.act.targets import TargetInfo
+from trimtab.api.reasons import Reason
+from trimtab.api.spec import PerformanceConfigSpec
+from trimtab.api.status import OutcomeState
+from trimtab.decide.engine import decide, learn
+from trimtab.decide.observation import Lever
+from trimtab.decide.plan import Outcome, Plan
+from trimtab.decide.restore import restore
+from trimtab.decide.settings import Settings
+from trimtab.decide.state import State
+from trimtab.kube.client import KubeClient
+from trimtab.kube.errors import KubeError
+from trimtab.kube.world import World
+from trimtab.observe.configs import ConfigStore
+from trimtab.observe.facts import Seen
+from trimtab.observe.history import History, Past
+from trimtab.observe.observer import Observer
+from trimtab.record.facts import Facts
+from trimtab.record.health import Health
+from trimtab.record.journal import from_status
+from trimtab.record.recorder import Recorder
+from trimtab.telling import facts_of, prior_of
+
+CONFIRM_SECONDS = 300.0
+"""How often the list of resources is compared with the API server's: a watch may miss a deletion."""
+SYNC_SECONDS = 120.0
+MAX_STALENESS = 120.0
+"""With mirrors older than this nothing is decided: the world may have changed."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Rooms:
+    """Everything a tick needs, handed in."""
+
+    client: KubeClient
+    world: World
+    observer: Observer
+    history: History
+    actuator: Actuator
+    gate: Gate
+    recorder: Recorder
+    health: Health
+
+
+@dataclass(slots=True)
+class Loop:
+    """Ticks until cancelled. `clock` is Unix seconds."""
+
+    store: ConfigStore
+    rooms: Rooms
+    tick_seconds: float = 15.0
+    settings: Settings = field(default_factory=Settings)
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    state: State = field(default_factory=State)
+    _resumed: dict[str, str] = field(default_factory=dict)
+    _told: dict[str, Facts] = field(default_factory=dict)
+    _confirmed: float = float("-inf")
+    _past: asyncio.Task[Past] | None = None
+
+    async def run(self) -> None:
+        """Sync the mirrors, then tick on a fixed cadence.
+
+        Raises:
+            TimeoutError: the API server could not be mirrored at start; the process exits and is started again.
+        """
+        async with asyncio.timeout(SYNC_SECONDS):
+            await self.rooms.world.start()
+            await self.rooms.world.wait_synced()
+        _log.info("mirrors are synced", extra={"records": dict(self.rooms.world.counts())})
+        try:
+            while True:
+                began = time.monotonic()
+                try:
+                    await self.tick()
+                    self.rooms.health.ticked()
+                except Exception:
+                    # One bad tick must not end the process: the next one starts from the world as it is.
+                    self.rooms.recorder.metrics.errors.labels("tick").inc()
+                    _log.exception("a tick failed; workloads keep their settings")
+                await self.sleep(max(0.0, self.tick_seconds - (time.monotonic() - began)))
+        finally:
+            await self._stop()
+
+    async def tick(self) -> None:
+        """One walk.
+
+        Raises:
+            KubeError: the resources could not be listed, so that it is not known what exists; nothing was done.
+        """
+        now = self.clock()
+        if now - self._confirmed >= CONFIRM_SECONDS:
+            await self._confirm(now)
+        staleness = self.rooms.world.staleness
+        if staleness > MAX_STALENESS:
+            _log.warning("the mirrors of the API server are old; nothing is decided", extra={"seconds": staleness})
+            return
+        with self._phase("observe"):
+            seen = await self.rooms.observer.observe(self.store.configs, now)
+        self._resume(seen, now)
+        self._learn(seen, now)
+        with self._phase("decide"):
+            plan, self.state = decide(seen.observation, self.state, self.settings)
+        with self._phase("act"):
+            outcomes = await self._act(plan, seen)
+        with self._phase("record"):
+            await self._record(seen, plan, outcomes, now)
+
+    async def _confirm(self, now: float) -> None:
+        try:
+            await self.store.confirm(self.rooms.client)
+        except KubeError:
+            # Without one complete list, a resource that was not seen yet would be taken for a deleted one.
+            if self._confirmed == float("-inf"):
+                raise
+            _log.warning("the resources could not be listed; going on with those that are known", exc_info=True)
+            return
+        self._confirmed = now
+
+    def _resume(self, seen: Seen, now: float) -> None:
+        """Go on where an earlier process was, for resources met for the first time."""
+        new = {
+            key: self.store.statuses[key]
+            for key, facts in seen.facts.items()
+            if facts.row >= 0 and self._resumed.get(key) != facts.config.uid and key in self.store.statuses
+        }
+        for key, status in new.items():
+            self._resumed[key] = seen.facts[key].config.uid
+            decisions = [found for shown in status.decisions if (found := from_status(key, shown)) is not None]
+            self.rooms.recorder.resume(key, self._resumed[key], status, decisions)
+            for decision in decisions:
+                if decision.outcome in (OutcomeState.KEPT, OutcomeState.ROLLED_BACK):
+                    rolled_back = decision.outcome is OutcomeState.ROLLED_BACK
+                    self.rooms.gate.verdict(rolled_back, age=max(0.0, now - decision.time))
+        if new:
+            prior = {key: prior_of(key, status) for key, status in new.items()}
+            self.state = restore(self.state, seen.observation, prior, self.settings)
+        for key in self._resumed.keys() - seen.facts.keys():
+            del self._resumed[key]
+
+    def _learn(self, seen: Seen, now: float) -> None:
+        """Take in history that was read since the last tick, and start reading what is still wanted."""
+        if self._past is not None and self._past.done():
+            past, self._past = self._past.result(), None
+            self.state = learn(self.state, past.onto(seen.observation), self.settings)
+        self.rooms.history.forget(seen.facts.keys())
+        if self._past is None and (wanted := self.rooms.history.wanted(seen, now)):
+            self._past = asyncio.create_task(self.rooms.history.read(seen, wanted, now), name="history")
+
+    async def _act(self, plan: Plan, seen: Seen) -> list[Outcome]:
+        outcomes = await self.rooms.actuator.act(plan, seen.observation, self._targets(seen), self._specs())
+        rows = {key: row for row, key in enumerate(seen.observation.workloads.key)}
+        for outcome in outcomes:
+            if outcome.lever is Lever.REPLICAS and outcome.ok and outcome.workload in rows:
+                wanted = float(plan.workloads.replicas[rows[outcome.workload]])
+                self.rooms.observer.wrote(outcome.workload, Lever.REPLICAS, wanted)
+            if not outcome.ok:
+                self.rooms.recorder.metrics.refused.labels(outcome.lever.name, outcome.reason.value).inc()
+                extra = {"resource": outcome.workload, "lever": outcome.lever.name, "reason": outcome.reason.value}
+                _log.info("not carried out: %s", outcome.message, extra=extra)
+        for decision in plan.decisions:
+            extra = {"resource": decision.workload, "decision": decision.id, "reason": decision.reason.value}
+            _log.info("%s: %s", decision.outcome, decision.outcome_message or decision.message, extra=extra)
+        return outcomes
+
+    def _targets(self, seen: Seen) -> dict[str, TargetInfo]:
+        world = self.rooms.world
+        return {
+            key: TargetInfo(
+                key,
+                facts.config.spec,
+                facts.target,
+                facts.pods,
+                facts.trials,
+                world.current_replicaset(facts.target) if facts.target.kind == "Deployment" else None,
+            )
+            for key, facts in seen.facts.items()
+            if facts.row >= 0 and facts.target is not None
+        }
+
+    def _specs(self) -> Mapping[str, PerformanceConfigSpec]:
+        """Every resource that exists. One that can't be read any more keeps what it has: nothing of it is removed."""
+        specs = {key: config.spec for key, config in self.store.configs.items()}
+        for key in self.store.invalid:
+            name = key.partition("/")[2]
+            specs[key] = PerformanceConfigSpec.model_validate({"targetRef": {"name": name}})
+        return specs
+
+    async def _record(self, seen: Seen, plan: Plan, outcomes: list[Outcome], now: float) -> None:
+        told = facts_of(seen, plan, outcomes, self.store.invalid)
+        recorder = self.rooms.recorder
+        recorder.metrics.configs.set(len(told))
+        for key, facts in seen.facts.items():
+            if facts.hold is not None and facts.hold.fresh:
+                note = f"{facts.hold.manager} set {facts.hold.value} replicas; left alone for humanHoldSeconds."
+                await recorder.tell(told[key], Reason.HUMAN_SCALED, note, now)
+        for key in [key for key, facts in self._told.items() if key not in told or told[key].uid != facts.uid]:
+            keep = self._told[key].spec
+            fate = "running pods go back to it too" if keep and keep.on_delete == "Revert" else "running pods stay"
+            note = f"No longer tuned: new pods follow the template, {fate}."
+            await recorder.tell(self._told[key], Reason.CONFIG_DELETED, note, now)
+        await recorder.record(told, plan.decisions, now)
+        self._told = told
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        with self.rooms.recorder.metrics.tick_seconds.labels(name).time():
+            yield
+
+    async def _stop(self) -> None:
+        if self._past is not None:
+            self._past.cancel()
+            await asyncio.gather(self._past, return_exceptions=True)
+        await self.rooms.observer.close()
+        await self.rooms.gate.close()
+        await self.rooms.world.stop()

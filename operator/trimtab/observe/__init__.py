@@ -1,0 +1,1 @@
+"""What is: metric sources, targets and pods, assembled into one Observation."""

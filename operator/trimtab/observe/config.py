@@ -1,0 +1,49 @@
+"""A PerformanceConfig as the tick takes it: identity, spec, and what is wrong with it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from trimtab.api.spec import PerformanceConfigSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRecord:
+    """One PerformanceConfig, read from the API server."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    created: float
+    """Unix time of metadata.creationTimestamp."""
+    spec: PerformanceConfigSpec
+    paused: bool = False
+    """Carries trimtab.dev/pause."""
+    problems: tuple[str, ...] = ()
+    """Why the spec can't be used, a sentence each; nothing is done for such a resource."""
+
+    @property
+    def key(self) -> str:
+        """Identity: namespace/name."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def target(self) -> tuple[str, str, str]:
+        """Namespace, kind and name of the workload: what two resources may not share."""
+        return self.namespace, self.spec.target_ref.kind, self.spec.target_ref.name
+
+
+def elders(configs: Iterable[ConfigRecord]) -> dict[str, ConfigRecord]:
+    """Key of each resource that is not the first on its workload → the one that is (RULES 10).
+
+    First is the oldest by creation time, then by name, whatever else it says: a rule that looked at whether the
+    elder is paused or off would hand the workload to and fro.
+    """
+    first: dict[tuple[str, str, str], ConfigRecord] = {}
+    ordered = sorted(configs, key=lambda config: (config.created, config.name))
+    younger: dict[str, ConfigRecord] = {}
+    for config in ordered:
+        elder = first.setdefault(config.target, config)
+        if elder is not config:
+            younger[config.key] = elder
+    return younger

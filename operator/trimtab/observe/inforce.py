@@ -1,0 +1,73 @@
+"""What is in force on a container: the profile's values while its template is the one they were learned from."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trimtab.api.quantity import Quantity
+from trimtab.api.tuningprofile import ProfileContainer, ProfileEntry
+from trimtab.kube.records import ContainerSpec, ProfileRecord, WorkloadRecord
+from trimtab.observe.config import ConfigRecord
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """Values of one container that new pods get. NaN: not set."""
+
+    cpu: float
+    memory: float
+    cpu_limit: float
+    memory_limit: float
+    env: Mapping[str, int] = field(default_factory=dict)
+    """Knob variables that the profile sets."""
+    applied: bool = False
+    """The profile rules; otherwise the template does."""
+    outdated: bool = False
+    """The profile has values, but they were learned from another template (RULES 3)."""
+
+
+def entry_of(profile: ProfileRecord | None, config: ConfigRecord, target: WorkloadRecord) -> ProfileEntry | None:
+    """The profile's entry of a workload, if it belongs to this resource."""
+    if profile is None:
+        return None
+    entry = profile.spec.workloads.get(f"{target.kind}/{target.name}")
+    return entry if entry is not None and entry.config == config.name else None
+
+
+def in_force(container: ContainerSpec, entry: ProfileEntry | None) -> InForce:
+    """What new pods get for this container of the template."""
+    listed = next((one for one in entry.containers if one.name == container.name), None) if entry is not None else None
+    template = InForce(container.cpu, container.memory, container.cpu_limit, container.memory_limit)
+    if listed is None:
+        return template
+    if not _learned_from(container, listed):
+        return InForce(container.cpu, container.memory, container.cpu_limit, container.memory_limit, outdated=True)
+    return InForce(
+        cpu=_value(listed.requests, "cpu", container.cpu),
+        memory=_value(listed.requests, "memory", container.memory),
+        cpu_limit=_value(listed.limits, "cpu", container.cpu_limit),
+        memory_limit=_value(listed.limits, "memory", container.memory_limit),
+        env=dict(listed.env),
+        applied=True,
+    )
+
+
+def _learned_from(container: ContainerSpec, listed: ProfileContainer) -> bool:
+    """Whether the template still has exactly the values that the entry was learned from."""
+    same = (
+        _same(listed.template_requests.get("cpu"), container.cpu)
+        and _same(listed.template_requests.get("memory"), container.memory)
+        and _same(listed.template_limits.get("cpu"), container.cpu_limit)
+        and _same(listed.template_limits.get("memory"), container.memory_limit)
+    )
+    names = {*listed.env, *listed.template_env}
+    return same and all(listed.template_env.get(name) == container.env.get(name) for name in names)
+
+
+def _same(quantity: Quantity | None, value: float) -> bool:
+    # A tenth of a millicore or of a byte is no difference: quantities carry thousandths.
+    return math.isnan(value) if quantity is None else math.isclose(float(quantity), value, rel_tol=1e-9, abs_tol=1e-4)
+
+
+def _value(amounts: Mapping[str, Quantity], name: str, otherwise: float) -> float:
+    return float(amounts[name]) if name in amounts else otherwise

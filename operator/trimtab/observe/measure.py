@@ -1,0 +1,149 @@
+"""Numbers of one workload out of its namespace's readings. What was not measured is NaN or left out, never zero."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from trimtab.api.answers import REASONS, Answer, AnswerKind, no_value
+from trimtab.kube.records import PodRecord
+from trimtab.observe.answers import failed
+from trimtab.observe.board import Kept
+from trimtab.observe.builtin import BY_POD, Builtin, Readings
+from trimtab.observe.usage import SLOW_SECONDS, cpu_window
+from trimtab.observe.view import View
+
+BUILT_IN_PARTS: dict[str, tuple[Builtin, ...]] = {
+    "cpuUsage": (Builtin.CPU,),
+    "memoryUsage": (Builtin.MEMORY,),
+    "diskUsage": (Builtin.FS_READS, Builtin.FS_WRITES),
+    "networkUsage": (Builtin.RECEIVED, Builtin.TRANSMITTED),
+}
+"""Built-in metrics and what they are the sum of, over the pods."""
+MIN_KNOWN_SHARE = 0.5
+"""A total is estimated from the pods that were measured when these are at least this share of them."""
+
+
+def is_fresh(view: View, kept: Kept[dict[Builtin, Readings]] | None, now: float) -> bool:
+    """Whether readings are recent enough to be used."""
+    if kept is None or kept.result is None or view.plans.datasource is None:
+        return False
+    pace = max(view.interval, SLOW_SECONDS) if kept is view.slow else view.interval
+    return now - kept.at <= 2.0 * pace + 2.0 * view.plans.datasource.scrape_interval_seconds
+
+
+def fast_readings(view: View, builtin: Builtin, now: float) -> dict[tuple[str, str], float]:
+    """Readings of CPU, memory or throttling by pod and container; none when they are too old."""
+    if not is_fresh(view, view.fast, now) or view.fast is None or view.fast.result is None:
+        return {}
+    found = view.fast.result.get(builtin)
+    return found.values if found is not None else {}
+
+
+def slow_readings(view: View, builtin: Builtin, now: float) -> dict[tuple[str, str], float]:
+    """Readings of OOM kills, disk and network."""
+    if not is_fresh(view, view.slow, now) or view.slow is None or view.slow.result is None:
+        return {}
+    found = view.slow.result.get(builtin)
+    return found.values if found is not None else {}
+
+
+def has_full_window(view: View, pod: PodRecord, at: float) -> bool:
+    """Whether a pod has run for the whole window that its CPU is averaged over."""
+    window = cpu_window(view.plans.datasource) if view.plans.datasource is not None else 0.0
+    return at - max(pod.started, pod.created) >= window
+
+
+def pod_cpu(view: View, pod: PodRecord, values: dict[tuple[str, str], float]) -> float:
+    """Cores that the measured containers of a pod use; NaN unless all of them were measured."""
+    return math.fsum(values.get((pod.name, name), math.nan) for name in view.measured) if view.measured else math.nan
+
+
+def workload_cpu(view: View, now: float) -> float:
+    """Cores that all ready pods use, trial pods included.
+
+    A pod that was not measured, or not for a full window yet, counts as the mean of the others: leaving it out would
+    say that there is less load just when pods are added. NaN when fewer than half were measured.
+    """
+    values = fast_readings(view, Builtin.CPU, now)
+    pods = [pod for pod in (*view.live, *view.live_trials) if pod.ready]
+    if not values or not pods or view.fast is None:
+        return math.nan
+    at = view.fast.at
+    known = [number for pod in pods if has_full_window(view, pod, at) for number in [pod_cpu(view, pod, values)]]
+    known = [number for number in known if not math.isnan(number)]
+    if not known or len(known) < MIN_KNOWN_SHARE * len(pods):
+        return math.nan
+    return math.fsum(known) / len(known) * len(pods)
+
+
+def cpu_per_request(view: View, pods: Iterable[PodRecord], rate: float, now: float) -> float:
+    """CPU seconds a request over these pods; NaN without a rate or with a pod that was not measured."""
+    values = fast_readings(view, Builtin.CPU, now)
+    used = math.fsum(pod_cpu(view, pod, values) for pod in pods)
+    return used / rate if rate > 0 else math.nan
+
+
+def working_set(view: View, container: str, now: float) -> float:
+    """Largest working set of a container over the pods, bytes; NaN when none was measured."""
+    values = fast_readings(view, Builtin.MEMORY, now)
+    return _largest(values.get((pod.name, container), math.nan) for pod in (*view.live, *view.live_trials))
+
+
+def throttled(view: View, container: str, now: float) -> float:
+    """Share of CPU periods throttled, mean over the ready pods that were measured; NaN when none was."""
+    values = fast_readings(view, Builtin.THROTTLED, now)
+    known = [values[(pod.name, container)] for pod in view.live if pod.ready and (pod.name, container) in values]
+    return math.fsum(known) / len(known) if known else math.nan
+
+
+def built_in_answers(view: View, now: float) -> dict[str, Answer]:
+    """cpuUsage, memoryUsage, diskUsage and networkUsage, summed over all containers of all pods."""
+    return {name: _sum(view, name, parts, now) for name, parts in BUILT_IN_PARTS.items()}
+
+
+def _sum(view: View, name: str, parts: Sequence[Builtin], now: float) -> Answer:
+    source = view.source
+    kept = view.fast if name in ("cpuUsage", "memoryUsage") else view.slow
+    if view.plans.datasource is None:
+        return no_value(
+            AnswerKind.ERROR,
+            f"No datasource is called {source}; use a name of datasources in the chart's values.",
+            reason="DatasourceUnknown",
+        )
+    if kept is None or kept.result is None:
+        if kept is not None and kept.error is not None:
+            return failed(kept.error)
+        return no_value(
+            AnswerKind.EMPTY, f"Datasource {source} has not answered yet; the answer is taken when it comes."
+        )
+    if kept.error is not None:
+        return no_value(AnswerKind.ERROR, kept.error.message, kept.at, kept.error.reason.value)
+    containers = tuple(view.forces)
+    total, seen, stale = 0.0, False, False
+    for part in parts:
+        found = kept.result.get(part)
+        if found is None:
+            continue
+        for pod in (*view.live, *view.live_trials):
+            for container in ("",) if part in BY_POD else containers:
+                value = found.values.get((pod.name, container))
+                if value is not None:
+                    total, seen = total + value, True
+                elif not stale:
+                    stale = found.kinds.get((pod.name, container)) is AnswerKind.STALE
+    where = f"pods of {view.target.kind} {view.target.name} in datasource {source}"
+    if seen and is_fresh(view, kept, now):
+        return Answer(AnswerKind.VALUE, total, REASONS[AnswerKind.VALUE], "Summed over the pods.", kept.at)
+    if seen or stale:
+        return no_value(
+            AnswerKind.STALE, f"The samples of {where} are old; check that the kubelets are scraped.", kept.at
+        )
+    return no_value(
+        AnswerKind.EMPTY,
+        f"There is no series of {where}; check that it scrapes the kubelets' /metrics/cadvisor.",
+        kept.at,
+    )
+
+
+def _largest(values: Iterable[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return max(known, default=math.nan)

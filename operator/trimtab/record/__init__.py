@@ -1,0 +1,1 @@
+"""Tell: status, events and operator metrics."""

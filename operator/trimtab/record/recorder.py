@@ -1,0 +1,205 @@
+"""Tell: the journal, the status, the events and the operator's metrics of every resource, once a tick."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trimtab.api.conditions import ConditionType
+from trimtab.api.reasons import Reason, find_reason
+from trimtab.api.status import AlertState, Condition, OutcomeState, PerformanceConfigStatus
+from trimtab.decide.plan import Decision
+from trimtab.kube.client import KubeClient
+from trimtab.kube.errors import KubeError, NotFound
+from trimtab.kube.paths import resource_path
+from trimtab.record.events import EventRecorder, Regarding
+from trimtab.record.facts import AlertFact, Facts
+from trimtab.record.journal import Journal, amount, lever_name
+from trimtab.record.metrics import OperatorMetrics
+from trimtab.record.status import DAY, Written, build, document_of, worth_writing
+
+log = logging.getLogger(__name__)
+
+GROUP, VERSION, KIND, PLURAL = "trimtab.dev", "v1alpha1", "PerformanceConfig", "performanceconfigs"
+CONCURRENCY = 8
+_OUTCOME_REASONS = {
+    OutcomeState.KEPT: Reason.MOVE_KEPT,
+    OutcomeState.ROLLED_BACK: Reason.MOVE_ROLLED_BACK,
+    OutcomeState.CONFOUNDED: Reason.MOVE_CONFOUNDED,
+    OutcomeState.FAILED: Reason.MOVE_FAILED,
+}
+_WARNINGS = frozenset({Reason.MOVE_ROLLED_BACK, Reason.MOVE_FAILED, Reason.ALERT_FIRING, Reason.RAISED_AFTER_OOM})
+# A change of these conditions to this status is worth an event: (type, status) → warning.
+_TELLING: dict[tuple[str, str], bool] = {
+    (ConditionType.STALLED, "True"): True,
+    (ConditionType.CONFLICTED, "True"): True,
+    (ConditionType.METRICS_AVAILABLE, "False"): True,
+    (ConditionType.LIMITED, "True"): False,
+    (ConditionType.TUNING, "False"): False,
+}
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Holds what was last said of each resource, so that nothing is said twice.
+
+    `may_write(kind)` is asked before each write: leadership and the write budget ("status", "event").
+    """
+
+    client: KubeClient
+    events: EventRecorder
+    metrics: OperatorMetrics
+    may_write: Callable[[str], bool]
+    journal: Journal = field(default_factory=Journal)
+    _uids: dict[str, str] = field(default_factory=dict)
+    _written: dict[str, Written] = field(default_factory=dict)
+    _conditions: dict[str, list[Condition]] = field(default_factory=dict)
+    _series: dict[str, list[str]] = field(default_factory=dict)
+
+    def resume(self, key: str, uid: str, status: PerformanceConfigStatus, decisions: Iterable[Decision]) -> None:
+        """Take over what an earlier process said of a resource."""
+        self._meet(key, uid)
+        self._conditions[key] = list(status.conditions)
+        # Oldest first: `note` puts each on top.
+        self.journal.note(sorted(decisions, key=lambda decision: decision.time))
+
+    async def record(self, facts: Mapping[str, Facts], decisions: Iterable[Decision], now: float) -> None:
+        """Say what is new about every resource. One resource's failure never stops the others."""
+        decided: dict[str, list[Decision]] = {}
+        for decision in decisions:
+            decided.setdefault(decision.workload, []).append(decision)
+        for key, fact in facts.items():
+            self._meet(key, fact.uid)
+        self.journal.note(decision for made in decided.values() for decision in made)
+        gate = asyncio.Semaphore(CONCURRENCY)
+
+        async def one(fact: Facts) -> None:
+            async with gate:
+                try:
+                    await self._record_one(fact, decided.get(fact.key, []), now)
+                except Exception:
+                    self.metrics.errors.labels("record").inc()
+                    log.exception("record failed", extra={"resource": fact.key})
+
+        await asyncio.gather(*(one(fact) for fact in facts.values()))
+        for key in self._uids.keys() - facts.keys():
+            self.forget(key)
+
+    def _meet(self, key: str, uid: str) -> None:
+        """A namesake that was deleted and created anew between two ticks has no past here."""
+        if self._uids.get(key, uid) != uid:
+            self.forget(key)
+        self._uids[key] = uid
+
+    def forget(self, key: str) -> None:
+        """Drop everything that is remembered of a resource that is gone."""
+        self._uids.pop(key, None)
+        self.journal.forget(key)
+        self._written.pop(key, None)
+        self._conditions.pop(key, None)
+        namespace, _, name = key.partition("/")
+        self.metrics.forget(namespace, name, self._series.pop(key, []))
+
+    async def _record_one(self, facts: Facts, decisions: list[Decision], now: float) -> None:
+        self._export(facts, decisions)
+        retention = facts.spec.monitoring.retention_days * DAY if facts.spec else 14 * DAY
+        shown = self.journal.of(facts.key, now - retention)
+        before = self._conditions.get(facts.key, [])
+        status = build(facts, shown, before, now)
+        regarding = Regarding(f"{GROUP}/{VERSION}", KIND, facts.namespace, facts.name, facts.uid)
+        for decision in decisions:
+            await self._tell_decision(regarding, decision, now)
+        for alert in facts.alerts:
+            if alert.changed:
+                await self._tell_alert(regarding, alert, now)
+        await self._tell_conditions(regarding, before, status.conditions, now)
+        self._conditions[facts.key] = list(status.conditions)
+        await self._write(facts, document_of(status), now)
+
+    async def _write(self, facts: Facts, document: dict[str, Any], now: float) -> None:
+        if not worth_writing(self._written.get(facts.key), document, now) or not self.may_write("status"):
+            return
+        path = resource_path(GROUP, VERSION, PLURAL, facts.namespace, facts.name, "status")
+        body = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": KIND,
+            # The uid makes the write fail for a namesake that was created in the meantime.
+            "metadata": {"name": facts.name, "namespace": facts.namespace, "uid": facts.uid},
+            "status": document,
+        }
+        try:
+            await self.client.apply(path, body, force=True)
+        except NotFound:
+            return
+        except KubeError as error:
+            self.metrics.errors.labels("status").inc()
+            log.warning("status not written", extra={"resource": facts.key, "error": str(error)})
+            return
+        self.metrics.writes.labels("status").inc()
+        self._written[facts.key] = Written(document, now)
+
+    async def _tell_decision(self, regarding: Regarding, decision: Decision, now: float) -> None:
+        before, after = amount(decision.lever, decision.before), amount(decision.lever, decision.after)
+        change = f"{lever_name(decision)} {before} → {after}"
+        outcome = _OUTCOME_REASONS.get(decision.outcome)
+        if outcome is None:
+            if decision.outcome in (OutcomeState.PENDING, OutcomeState.RECOMMENDED, OutcomeState.VERIFYING):
+                reason, note = decision.reason, f"{change}: {decision.message} [{decision.id}]"
+                await self._emit(regarding, reason, note, now)
+            return
+        await self._emit(regarding, outcome, f"{change}: {decision.outcome_message} [{decision.id}]", now)
+
+    async def _tell_alert(self, regarding: Regarding, alert: AlertFact, now: float) -> None:
+        side = "below" if alert.below else "above"
+        who, value = f"{alert.name} ({alert.severity})", f"{alert.metric} is {alert.value:.3g}"
+        match alert.state:
+            case AlertState.FIRING:
+                note = f"{who}: {value}, {side} {alert.threshold:.3g}."
+                await self._emit(regarding, Reason.ALERT_FIRING, note, now)
+            case AlertState.INACTIVE:
+                note = f"{who}: {value}, no longer {side} {alert.threshold:.3g}."
+                await self._emit(regarding, Reason.ALERT_RESOLVED, note, now)
+            case AlertState.UNKNOWN if alert.firing:
+                note = f"{who}: no data for {alert.metric}; it was firing and is not resolved."
+                await self._emit(regarding, Reason.ALERT_UNKNOWN, note, now)
+
+    async def _tell_conditions(
+        self, regarding: Regarding, before: list[Condition], after: list[Condition], now: float
+    ) -> None:
+        known = {condition.type: (condition.status, condition.reason) for condition in before}
+        for condition in after:
+            key = (condition.type, condition.status)
+            reason = find_reason(condition.reason)
+            if reason and key in _TELLING and known.get(condition.type) != (condition.status, condition.reason):
+                await self._emit(regarding, reason, condition.message, now, warning=_TELLING[key])
+
+    async def _emit(
+        self, regarding: Regarding, reason: Reason, note: str, now: float, *, warning: bool = False
+    ) -> None:
+        if await self.events.emit(regarding, reason, note, now, warning=warning or reason in _WARNINGS):
+            self.metrics.writes.labels("event").inc()
+
+    async def tell(self, facts: Facts, reason: Reason, note: str, now: float) -> None:
+        """An event that is neither a decision nor an alert, such as a person's `kubectl scale`."""
+        await self._emit(
+            Regarding(f"{GROUP}/{VERSION}", KIND, facts.namespace, facts.name, facts.uid), reason, note, now
+        )
+
+    def _export(self, facts: Facts, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            lever = lever_name(decision).partition("/")[0]
+            if decision.outcome in (OutcomeState.PENDING, OutcomeState.RECOMMENDED):
+                self.metrics.decisions.labels(lever, decision.reason.value).inc()
+            else:
+                self.metrics.outcomes.labels(lever, decision.outcome.value).inc()
+        where = (facts.namespace, facts.name)
+        self.metrics.alerts_firing.labels(*where).set(sum(alert.firing for alert in facts.alerts))
+        if facts.ready is not None:
+            self.metrics.replicas.labels(*where).set(facts.ready)
+        names = [fact.name for fact in facts.metrics]
+        for fact in facts.metrics:
+            self.metrics.metric_value.labels(*where, fact.name).set(fact.answer.value)
+            if fact.target is not None:
+                self.metrics.target_value.labels(*where, fact.name).set(fact.target)
+        self._series[facts.key] = sorted(set(names) | set(self._series.get(facts.key, [])))

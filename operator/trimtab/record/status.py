@@ -1,0 +1,201 @@
+"""The status of a resource: built from the facts of a tick, written when it says something new.
+
+A change of state, decision or alert is written at once; numbers when one has moved by at least 10%, at most
+once a minute; and everything every ten minutes, so that `sampledAt` says how fresh the numbers are. A patch that
+changes nothing costs the API server most of what one that does.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trimtab.api.conditions import merge
+from trimtab.api.quantity import Quantity, format_number
+from trimtab.api.status import (
+    AlertState,
+    AlertStatus,
+    Condition,
+    Learning,
+    MetricGroups,
+    PerformanceConfigStatus,
+    UnknownMetric,
+)
+from trimtab.decide.plan import Decision
+from trimtab.record.facts import AlertFact, Facts
+from trimtab.record.journal import amount, iso, lever_name, to_status
+from trimtab.record.verdicts import verdicts
+
+TIMING = frozenset({"queryLatency", "retrievalLatency", "generationLatency", "totalLatency"})
+RESOURCES = frozenset({"memoryUsage", "cpuUsage", "diskUsage", "networkUsage"})
+COSTS = frozenset({"apiCosts", "computeCosts", "storageCosts"})
+NUMBERS_EVERY = 60.0
+REFRESH_EVERY = 600.0
+MOVED = 0.10
+DAY = 86_400.0
+MAX_BYTES = 32 * 1024
+
+
+def build(facts: Facts, decisions: list[Decision], previous: list[Condition], now: float) -> PerformanceConfigStatus:
+    """The whole status of a resource at `now` (Unix seconds)."""
+    required = facts.spec.optimization.behavior.min_history_seconds if facts.spec else 0
+    return PerformanceConfigStatus(
+        observed_generation=facts.generation,
+        conditions=merge(previous, verdicts(facts), iso(now), facts.generation),
+        metrics=_metrics(facts, now),
+        replicas=facts.ready,
+        learning=Learning(
+            history_seconds=int(min(facts.history_seconds, 10 * 365 * DAY)),
+            required_seconds=required,
+            moves_today=facts.moves_today,
+            resizes_today=facts.resizes_today,
+            template_hash=facts.template_hash,
+        ),
+        recommendation=facts.recommendation,
+        applied=facts.applied,
+        decisions=[to_status(decision) for decision in decisions],
+        alerts=[_alert(alert) for alert in facts.alerts],
+        summary=summary(decisions),
+    )
+
+
+def summary(decisions: list[Decision]) -> str:
+    """The last decision in one short line, for kubectl get."""
+    if not decisions:
+        return ""
+    last = decisions[0]
+    before, after = amount(last.lever, last.before), amount(last.lever, last.after)
+    return f"{lever_name(last)} {before} → {after}: {last.reason} ({last.outcome})"[:253]
+
+
+def _metrics(facts: Facts, now: float) -> MetricGroups:
+    groups: dict[str, dict[str, Quantity]] = {"timing": {}, "resources": {}, "costs": {}, "other": {}}
+    unknown: list[UnknownMetric] = []
+    for fact in facts.metrics:
+        answer = fact.answer
+        if answer.known:
+            groups[group_of(fact.name)][fact.name] = Quantity(format_number(answer.value))
+        else:
+            unknown.append(UnknownMetric(name=fact.name, reason=fact.reason.value, message=answer.message[:1024]))
+    return MetricGroups(
+        timing=groups["timing"],
+        resources=groups["resources"],
+        costs=groups["costs"],
+        other=groups["other"],
+        unknown=unknown,
+        sampled_at=iso(now) if facts.metrics else None,
+    )
+
+
+def group_of(name: str) -> str:
+    """The status group in which a metric of this name is shown."""
+    if name in TIMING:
+        return "timing"
+    if name in RESOURCES:
+        return "resources"
+    return "costs" if name in COSTS else "other"
+
+
+def _alert(alert: AlertFact) -> AlertStatus:
+    return AlertStatus(
+        name=alert.name,
+        state=AlertState(alert.state),
+        severity=alert.severity,
+        since=_time(alert.since),
+        value=_quantity(alert.value),
+        threshold=_quantity(alert.threshold),
+        firing=alert.firing,
+        cleared_since=_time(alert.cleared_since),
+    )
+
+
+def _time(value: float) -> str | None:
+    return iso(value) if value > 0 else None
+
+
+def _quantity(value: float) -> Quantity | None:
+    return Quantity(format_number(value, 3)) if math.isfinite(value) else None
+
+
+@dataclass(slots=True)
+class Written:
+    """What was last written of a resource's status, and when."""
+
+    document: Mapping[str, Any]
+    at: float
+
+
+def document_of(status: PerformanceConfigStatus) -> dict[str, Any]:
+    """The status as JSON for the API server, empty fields left out, at most 32 KiB: long texts are cut first."""
+    document: dict[str, Any] = _filled(status.model_dump(mode="json", by_alias=True, exclude_none=True))
+    for longest in (512, 256, 128, 64):
+        if len(json.dumps(document, ensure_ascii=False).encode()) <= MAX_BYTES:
+            break
+        document = _cut(document, longest)
+    while document["decisions"] and len(json.dumps(document, ensure_ascii=False).encode()) > MAX_BYTES:
+        document["decisions"].pop()
+    return document
+
+
+def _filled(value: Any) -> Any:
+    """Without empty maps. One whose last entry goes is applied as null, and the API server refuses the whole status."""
+    if isinstance(value, list):
+        return [_filled(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    filled = {key: _filled(item) for key, item in value.items()}
+    return {key: item for key, item in filled.items() if item != {}}
+
+
+def _cut(value: Any, longest: int) -> Any:
+    if isinstance(value, dict):
+        return {key: _cut(item, longest) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_cut(item, longest) for item in value]
+    return value[: longest - 1] + "…" if isinstance(value, str) and len(value) > longest else value
+
+
+def worth_writing(written: Written | None, document: Mapping[str, Any], now: float) -> bool:
+    """Whether a status says enough that is new to be written at `now`."""
+    if written is None or _state(written.document) != _state(document):
+        return True
+    age = now - written.at
+    if age < NUMBERS_EVERY:
+        return False
+    old, new = _numbers(written.document), _numbers(document)
+    if old.keys() != new.keys() or any(_moved(old[name], new[name]) for name in new):
+        return True
+    return age >= REFRESH_EVERY
+
+
+def _state(document: Mapping[str, Any]) -> object:
+    """What must never wait: states, reasons, decisions, alerts, set points."""
+    return (
+        document.get("observedGeneration"),
+        [(c["type"], c["status"], c["reason"]) for c in document.get("conditions", [])],
+        document.get("decisions"),
+        [(a["name"], a["state"], a["firing"], a.get("since")) for a in document.get("alerts", [])],
+        document.get("applied"),
+        document.get("replicas"),
+        sorted(unknown["name"] for unknown in document.get("metrics", {}).get("unknown", [])),
+    )
+
+
+def _numbers(document: Mapping[str, Any]) -> dict[str, float]:
+    numbers: dict[str, float] = {}
+    for group in ("timing", "resources", "costs", "other"):
+        for name, text in document.get("metrics", {}).get(group, {}).items():
+            numbers[f"{group}.{name}"] = float(Quantity(text))
+    recommendation = document.get("recommendation", {})
+    numbers["recommendation.replicas"] = float(recommendation.get("replicas", -1))
+    for container in recommendation.get("containers", []):
+        for name, text in container.get("requests", {}).items():
+            numbers[f"recommendation.{container['name']}.{name}"] = float(Quantity(text))
+    for knob in recommendation.get("knobs", []):
+        numbers[f"recommendation.knob.{knob['name']}"] = float(knob["value"])
+    return numbers
+
+
+def _moved(old: float, new: float) -> bool:
+    return abs(new - old) >= MOVED * max(abs(old), abs(new)) and new != old

@@ -1,0 +1,185 @@
+"""From what was seen, decided and done to the facts that the record is made of: the one place that knows both sides."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from trimtab.api.quantity import Quantity, format_cpu, format_memory
+from trimtab.api.reasons import Reason
+from trimtab.api.status import (
+    Applied,
+    ContainerResources,
+    KnobValue,
+    PerformanceConfigStatus,
+    Recommendation,
+    Resources,
+)
+from trimtab.decide.observation import Observation
+from trimtab.decide.plan import Outcome, Plan
+from trimtab.decide.restore import Prior, PriorAlert
+from trimtab.observe import facts as seen_facts
+from trimtab.observe.configs import InvalidRecord
+from trimtab.record.facts import AlertFact, Facts, Hold, MetricFact
+from trimtab.record.journal import from_status, unix
+
+NAN = float("nan")
+
+
+def facts_of(
+    seen: seen_facts.Seen, plan: Plan, outcomes: Iterable[Outcome], invalid: Mapping[str, InvalidRecord]
+) -> dict[str, Facts]:
+    """Facts for the record, by key: every resource that exists, those that can't be used included."""
+    by_key: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_key[outcome.workload].append(outcome)
+    told = {key: _facts(key, fact, seen, plan, tuple(by_key[key])) for key, fact in seen.facts.items()}
+    for key, record in invalid.items():
+        problems = tuple((p.field, p.reason, p.message) for p in record.invalid.problems)
+        told[key] = Facts(key, record.uid, record.generation, None, problems=problems)
+    return told
+
+
+def _facts(key: str, fact: seen_facts.Facts, seen: seen_facts.Seen, plan: Plan, outcomes: tuple[Outcome, ...]) -> Facts:
+    config, row = fact.config, fact.row
+    found = fact.found
+    target = found.target
+    broken = tuple(("spec", Reason.SPEC_INVALID, problem) for problem in config.problems)
+    base = Facts(
+        key,
+        config.uid,
+        config.generation,
+        config.spec,
+        problems=broken,
+        target=(found.reason, found.message),
+        hold=Hold(*fact.stopped) if fact.stopped else None,
+        metrics=_metrics(fact),
+        blocks=fact.blocks,
+        remarks=fact.remarks,
+        outcomes=outcomes,
+        ready=None,
+        template_hash=target.template_hash if target else "",
+    )
+    if row < 0:
+        return base
+    observation, workloads = seen.observation, seen.observation.workloads
+    ready, replicas = int(workloads.ready[row]), int(workloads.replicas[row])
+    rolling = bool(workloads.rollout[row]) or bool(observation.knobs.off_value[observation.knobs.workload == row].any())
+    wanted = int(plan.workloads.replicas[row])
+    return Facts(
+        **{name: getattr(base, name) for name in base.__slots__}
+        | {
+            "remarks": (*plan.remarks.get(row, ()), *fact.remarks),
+            "alerts": tuple(_alerts(observation, plan, row)),
+            "recommendation": _recommendation(observation, plan, row),
+            "applied": _applied(fact, observation, row),
+            "ready": ready,
+            "converging": rolling or ready != replicas or (wanted > 0 and wanted != replicas) or bool(fact.trials),
+            "met": bool(plan.workloads.met[row]),
+            "missed": bool(plan.workloads.missed[row]),
+            "history_seconds": float(plan.workloads.history_seconds[row]),
+            "moves_today": int(plan.workloads.moves_today[row]),
+            "resizes_today": int(plan.workloads.resizes_today[row]),
+        }
+    )
+
+
+def _metrics(fact: seen_facts.Facts) -> tuple[MetricFact, ...]:
+    spec = fact.config.spec
+    declared = {metric.name for metric in spec.monitoring.metrics}
+    targets = {name: float(value) for name, value in spec.optimization.target_metrics.items()}
+    return tuple(
+        MetricFact(fact.groups.get(name, name), answer, targets.get(name), name in declared)
+        for name, answer in fact.metrics.items()
+    )
+
+
+def _alerts(observation: Observation, plan: Plan, row: int) -> Iterable[AlertFact]:
+    rules, states = observation.alerts, plan.alerts
+    for a in np.flatnonzero(rules.workload == row):
+        yield AlertFact(
+            name=str(rules.name[a]),
+            metric=str(rules.metric[a]),
+            state=str(states.state[a]),
+            severity=str(rules.severity[a]),
+            firing=bool(states.firing[a]),
+            since=float(states.since[a]),
+            cleared_since=float(states.cleared_since[a]),
+            value=float(rules.value[a]),
+            threshold=float(rules.threshold[a]),
+            below=bool(rules.below[a]),
+            changed=bool(states.changed[a]),
+        )
+
+
+def _resources(cpu: float, memory: float) -> Resources:
+    return Resources(
+        cpu=Quantity(format_cpu(cpu)) if np.isfinite(cpu) else None,
+        memory=Quantity(format_memory(memory)) if np.isfinite(memory) else None,
+    )
+
+
+def _recommendation(observation: Observation, plan: Plan, row: int) -> Recommendation:
+    replicas = int(plan.workloads.recommended_replicas[row])
+    containers = [
+        ContainerResources(
+            name=str(observation.containers.name[c]),
+            requests=_resources(
+                float(plan.containers.recommended_cpu[c]), float(plan.containers.recommended_memory[c])
+            ),
+        )
+        for c in np.flatnonzero(observation.containers.workload == row)
+    ]
+    knobs = [
+        KnobValue(name=str(observation.knobs.name[k]), value=int(plan.knobs.recommended[k]))
+        for k in np.flatnonzero(observation.knobs.workload == row)
+    ]
+    return Recommendation(replicas=replicas if replicas > 0 else None, containers=containers, knobs=knobs)
+
+
+def _applied(fact: seen_facts.Facts, observation: Observation, row: int) -> Applied:
+    """What is in force: from the profile where it holds an entry of this resource, the template's otherwise."""
+    spec, table = fact.config.spec, observation.containers
+    values: dict[str, dict[str, int]] = defaultdict(dict)
+    knobs = {knob.name: knob for knob in spec.optimization.constraints.knobs}
+    for k in np.flatnonzero(observation.knobs.workload == row):
+        knob = knobs.get(str(observation.knobs.name[k]))
+        if knob is not None:
+            values[knob.container][knob.env] = int(observation.knobs.value[k])
+    names = {str(table.name[c]): c for c in np.flatnonzero(table.workload == row)}
+    containers = [
+        ContainerResources(
+            name=name,
+            requests=_resources(float(table.cpu[names[name]]), float(table.memory[names[name]]))
+            if name in names
+            else Resources(),
+            limits=_resources(float(table.cpu_limit[names[name]]), float(table.memory_limit[names[name]]))
+            if name in names
+            else Resources(),
+            env=values.get(name, {}),
+        )
+        for name in dict.fromkeys((*names, *values))
+    ]
+    return Applied(replicas=int(observation.workloads.replicas[row]), containers=containers)
+
+
+def prior_of(key: str, status: PerformanceConfigStatus) -> Prior:
+    """What a status says that an earlier process knew: open moves, alert clocks, budgets, the template learned from."""
+    decisions = [decision for shown in status.decisions if (decision := from_status(key, shown)) is not None]
+    alerts = {
+        alert.name: PriorAlert(
+            alert.state,
+            alert.firing,
+            unix(alert.since) if alert.since else NAN,
+            unix(alert.cleared_since) if alert.cleared_since else NAN,
+        )
+        for alert in status.alerts
+    }
+    learning = status.learning
+    return Prior(
+        template=learning.template_hash,
+        decisions=tuple(decisions),
+        alerts=alerts,
+        moves_today=learning.moves_today,
+        resizes_today=learning.resizes_today,
+    )

@@ -1,0 +1,3 @@
+module trimtab.dev/testbed/pause
+
+go 1.26.0

@@ -1,0 +1,225 @@
+"""The chart as users install it: two operators in pods, a Prometheus of its own, restricted Pod Security."""
+
+import json
+import re
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from testbed.bed import Bed
+from testbed.recipes import load_recipe
+from testbed.run import wait_until
+from tests.integration.chart.helm import CHART, helm
+
+pytestmark = pytest.mark.pods
+
+SYSTEM, SHOP, RELEASE = "chart-system", "chart-shop", "charted"
+OPERATOR = f"{RELEASE}-trimtab"
+PODS = f"--selector=app.kubernetes.io/name=trimtab,app.kubernetes.io/instance={RELEASE}"
+TAKEOVER_SECONDS = 20.0
+WAIT_SECONDS = 90.0
+VALUES: dict[str, Any] = {
+    "image": {"tag": "dev", "pullPolicy": "Never"},
+    "tickSeconds": 2,
+    "mode": "Act",
+    "prometheus": {
+        "enabled": True,
+        "image": "trimtab/prometheus:dev",
+        "imagePullPolicy": "Never",
+        "scrapeIntervalSeconds": 5,
+    },
+}
+WORKLOAD = f"""
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web, namespace: {SHOP}}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: app
+        image: trimtab/pause:dev
+        imagePullPolicy: Never
+        resources: {{requests: {{cpu: 10m, memory: 16Mi}}}}
+---
+apiVersion: trimtab.dev/v1alpha1
+kind: PerformanceConfig
+metadata: {{name: web, namespace: {SHOP}}}
+spec:
+  targetRef: {{name: web}}
+  monitoring:
+    metrics:
+    - {{name: totalLatency, query: 'sum(container_memory_working_set_bytes{{container="app"}})', unit: bytes}}
+  optimization:
+    autoTune: true
+    targetMetrics: {{totalLatency: "1e9"}}
+    constraints: {{replicas: {{min: 1, max: 2}}}}
+"""
+
+
+def objects(bed: Bed, kind: str, *arguments: str, namespace: str = SYSTEM) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(bed.kubectl("get", kind, "-n", namespace, *arguments, "--output=json"))[
+        "items"
+    ]
+    return found
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    conditions = {c["type"]: c["status"] for c in pod["status"].get("conditions", [])}
+    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def ready_pods(bed: Bed) -> dict[str, dict[str, Any]]:
+    return {pod["metadata"]["name"]: pod for pod in objects(bed, "pods", PODS) if is_ready(pod)}
+
+
+def holder(bed: Bed) -> str:
+    return bed.kubectl("get", "lease", OPERATOR, "-n", SYSTEM, "--output=jsonpath={.spec.holderIdentity}")
+
+
+def fetch(url: str) -> str:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=10) as response:
+        text: str = response.read().decode()
+    return text
+
+
+def metric(pod: dict[str, Any], name: str) -> float:
+    (line,) = re.findall(rf"^{name} (\S+)$", fetch(f"http://{pod['status']['podIP']}:8080/metrics"), re.MULTILINE)
+    return float(line)
+
+
+def query(bed: Bed, promql: str) -> list[dict[str, Any]]:
+    """Ask the bundled Prometheus, at the address of its Service."""
+    path = "--output=jsonpath={.spec.clusterIP}"
+    address = bed.kubectl("get", "service", f"{OPERATOR}-prometheus", "-n", SYSTEM, path)
+    answer = fetch(f"http://{address}:9090/api/v1/query?{urllib.parse.urlencode({'query': promql})}")
+    result: list[dict[str, Any]] = json.loads(answer)["data"]["result"]
+    return result
+
+
+def condition(bed: Bed, kind: str) -> tuple[str, str]:
+    """Status and reason of a condition of the PerformanceConfig."""
+    (config,) = objects(bed, "performanceconfigs", namespace=SHOP)
+    found = [c for c in config.get("status", {}).get("conditions", []) if c["type"] == kind]
+    return (found[0]["status"], found[0]["reason"]) if found else ("", "")
+
+
+def wait(bed: Bed, what: str, holds: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
+    def detail() -> str:
+        logs = bed.kubectl("logs", PODS, "-n", SYSTEM, "--tail=15", "--prefix", check=False)
+        status = bed.kubectl("get", "performanceconfigs", "-n", SHOP, "--output=yaml", check=False)
+        return bed.kubectl("get", "pods", "-A", check=False) + logs + status
+
+    wait_until(holds, seconds=seconds, what=what, detail=detail, poll=0.5)
+
+
+@pytest.fixture(scope="module")
+def bed(pods_cluster: Bed) -> Iterator[Bed]:
+    """The chart, installed with its Prometheus, and a workload under a PerformanceConfig."""
+    for recipe in ("operator", "prometheus"):
+        load_recipe(pods_cluster, recipe)
+    restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
+    spaces = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        for name, labels in ((SYSTEM, restricted), (SHOP, {}))
+    ]
+    pods_cluster.kubectl("apply", "--filename=-", input=yaml.safe_dump_all(spaces))
+    # Other tests of the bed apply the CRDs by hand.
+    arguments = ("-n", SYSTEM, "--take-ownership", "--force-conflicts", "--wait", "--timeout=120s")
+    helm("install", RELEASE, CHART, *arguments, values=VALUES, bed=pods_cluster)
+    pods_cluster.kubectl("apply", "--filename=-", input=WORKLOAD)
+    yield pods_cluster
+    if RELEASE in helm("list", "-n", SYSTEM, "--short", bed=pods_cluster):
+        helm("uninstall", RELEASE, "-n", SYSTEM, bed=pods_cluster)
+    pods_cluster.kubectl("delete", "namespace", SYSTEM, SHOP, timeout=120)
+
+
+def test_both_replicas_are_ready_one_leads_and_each_serves_its_metrics(bed: Bed) -> None:
+    wait(bed, "Two ready operators", lambda: len(ready_pods(bed)) == 2)
+    wait(bed, "A leader", lambda: holder(bed) != "")
+    leader = holder(bed).partition("_")[0]
+    for name, pod in ready_pods(bed).items():
+        address = f"http://{pod['status']['podIP']}:8080"
+        assert (fetch(f"{address}/healthz"), fetch(f"{address}/readyz")) == ("ok\n", "ok\n")
+        assert metric(pod, "trimtab_leader") == float(name == leader)
+    wait(bed, "The PerformanceConfig", lambda: metric(ready_pods(bed)[leader], "trimtab_performanceconfigs") >= 1)
+
+
+def test_the_bundled_prometheus_scrapes_cadvisor_and_pods_and_answers_the_operator(bed: Bed) -> None:
+    wait(
+        bed,
+        "A series of cAdvisor",
+        lambda: len(query(bed, f'container_memory_working_set_bytes{{namespace="{SHOP}",container="app"}}')) == 1,
+    )
+    wait(bed, "Scrapes of both operators", lambda: len(query(bed, f'trimtab_leader{{namespace="{SYSTEM}"}}')) == 2)
+    wait(bed, "A number from the datasource", lambda: condition(bed, "MetricsAvailable") == ("True", "AllMetricsKnown"))
+    (config,) = objects(bed, "performanceconfigs", namespace=SHOP)
+    assert float(config["status"]["metrics"]["timing"]["totalLatency"]) > 1e5
+
+
+def test_losing_prometheus_shows_in_the_status_and_so_does_its_return(bed: Bed) -> None:
+    scale = ("scale", f"deployment/{OPERATOR}-prometheus", "-n", SYSTEM)
+    bed.kubectl(*scale, "--replicas=0")
+    try:
+        wait(bed, "The loss in the status", lambda: condition(bed, "MetricsAvailable")[0] == "False")
+        (config,) = objects(bed, "performanceconfigs", namespace=SHOP)
+        assert "timing" not in config["status"]["metrics"]
+        assert {fact["name"] for fact in config["status"]["metrics"]["unknown"]} >= {"totalLatency"}
+    finally:
+        bed.kubectl(*scale, "--replicas=1")
+    wait(bed, "The return in the status", lambda: condition(bed, "MetricsAvailable")[0] == "True")
+
+
+def test_the_operator_is_refused_nothing_that_it_asks_for(bed: Bed) -> None:
+    wait(bed, "A tick", lambda: condition(bed, "Ready")[0] == "True")
+    logs = bed.kubectl("logs", PODS, "-n", SYSTEM, "--tail=-1")
+    assert not [line for line in logs.splitlines() if "orbidden" in line or "cannot be watched" in line]
+
+
+def test_another_operator_leads_within_twenty_seconds_after_the_leaders_pod_was_deleted(bed: Bed) -> None:
+    wait(bed, "Two ready operators", lambda: len(ready_pods(bed)) == 2)
+    before = holder(bed)
+    leader = before.partition("_")[0]
+    (other,) = set(ready_pods(bed)) - {leader}
+    began = time.monotonic()
+    bed.kubectl("delete", "pod", leader, "-n", SYSTEM, "--wait=false")
+    wait(bed, "A new leader", lambda: holder(bed) not in ("", before), TAKEOVER_SECONDS)
+    assert time.monotonic() - began < TAKEOVER_SECONDS
+    # The pod that replaces it starts later than the one that stood by takes over.
+    assert holder(bed).partition("_")[0] == other
+    wait(bed, "Two ready operators again", lambda: len(ready_pods(bed)) == 2)
+
+
+def test_another_process_leads_within_twenty_seconds_after_the_leader_was_killed(bed: Bed) -> None:
+    wait(bed, "Two ready operators", lambda: len(ready_pods(bed)) == 2)
+    before = holder(bed)
+    status = ready_pods(bed)[before.partition("_")[0]]["status"]["containerStatuses"][0]
+    bed.ctr("tasks", "kill", "--signal", "SIGKILL", status["containerID"].removeprefix("containerd://"))
+    wait(bed, "A new leader", lambda: holder(bed) not in ("", before), TAKEOVER_SECONDS)
+    wait(bed, "Two ready operators again", lambda: len(ready_pods(bed)) == 2)
+
+
+def test_an_upgrade_to_observe_rolls_the_operators_and_stops_tuning(bed: Bed) -> None:
+    before = set(ready_pods(bed))
+    arguments = ("-n", SYSTEM, "--reuse-values", "--set", "mode=Observe", "--wait", "--timeout=120s")
+    helm("upgrade", RELEASE, CHART, *arguments, bed=bed)
+    wait(bed, "New operators", lambda: len(ready_pods(bed)) == 2 and not before & set(ready_pods(bed)))
+    wait(bed, "The mode in the status", lambda: condition(bed, "Tuning") == ("False", "OperatorMode"))
+
+
+def test_an_uninstall_leaves_crds_and_resources_which_can_be_deleted_without_the_operator(bed: Bed) -> None:
+    helm("uninstall", RELEASE, "-n", SYSTEM, bed=bed)
+    bed.kubectl("wait", "pods", PODS, "-n", SYSTEM, "--for=delete", "--timeout=60s", timeout=90)
+    assert len(objects(bed, "performanceconfigs", namespace=SHOP)) == 1
+    bed.kubectl("delete", "performanceconfig", "web", "-n", SHOP, "--timeout=10s")
+    (workload,) = objects(bed, "deployments", namespace=SHOP)
+    assert workload["status"]["readyReplicas"] == 1

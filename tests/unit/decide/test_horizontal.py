@@ -1,0 +1,417 @@
+"""Replica counts: load, windows, policies, trims, holds."""
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.decide.simulator import DOWN, NAN, START, UP, Simulator
+from trimtab.api.answers import AnswerKind
+from trimtab.api.reasons import Reason
+from trimtab.api.status import OutcomeState
+from trimtab.decide import horizontal, signals
+from trimtab.decide.observation import Observation, Workloads
+from trimtab.decide.settings import Settings
+from trimtab.decide.state import State, align
+
+
+def steady(rate: float, **more: Any) -> Simulator:
+    return Simulator(rate=lambda t: rate, **more)
+
+
+def reasons(sim: Simulator) -> list[Reason]:
+    return [made.reason for made in sorted(sim.decisions.values(), key=lambda made: made.time)]
+
+
+def limited(sim: Simulator) -> list[Reason]:
+    assert sim.plan is not None
+    return [remark.reason for remark in sim.plan.remarks.get(0, ()) if remark.condition == "Limited"]
+
+
+def peak(sim: Simulator, seconds: float) -> int:
+    """Most replicas within the last seconds."""
+    return max(replicas for time, replicas, _ in sim.log if time >= sim.now - seconds)
+
+
+def test_a_surge_is_answered_in_the_same_tick_by_what_the_load_needs() -> None:
+    sim = Simulator(rate=lambda t: 10.0 if t < START + 60 else 50.0)
+    sim.run(60)
+    assert sim.replicas == 2
+    plan = sim.step()
+    assert plan.workloads.replicas[0] == 3  # both pods use all of their core: 2/0.7 → 3
+    assert sim.run(300, until=lambda s: s.latency(0) < 0.5)
+
+
+def test_a_surge_goes_no_faster_than_the_rate_policies_allow() -> None:
+    sim = steady(1000.0, replicas=1, startup=0.0)
+    seen = [sim.step().workloads.replicas[0] for _ in range(3)]
+    assert seen[0] <= 5
+    assert seen[1] <= 10
+    assert all(after - before <= max(4, before) for before, after in itertools.pairwise(seen))
+
+
+def test_calm_scales_down_only_after_the_stabilisation_window() -> None:
+    sim = Simulator(rate=lambda t: 50.0 if t < START + 600 else 14.0, replicas=4)
+    sim.run(600)
+    assert sim.replicas == 4
+    sim.run(285)
+    assert sim.replicas == 4
+    sim.run(60)
+    assert sim.replicas < 4
+    sim.run(1800)
+    assert sim.replicas == 1
+    assert Reason.SCALED_DOWN in reasons(sim)
+
+
+def test_the_first_scale_down_is_at_most_a_quarter_and_later_ones_at_most_half() -> None:
+    sim = steady(1.0, replicas=16)
+    sim.run(3600)
+    cuts = [made for made in sim.decisions.values() if made.reason is Reason.SCALED_DOWN]
+    assert cuts[0].before == 16
+    assert cuts[0].after == 12
+    assert all(made.after >= made.before / 2 for made in cuts[1:])
+    assert sim.replicas == 1
+
+
+def test_one_scale_down_walks_within_the_rate_policy_and_is_watched_as_one_move() -> None:
+    sim = steady(1.0, replicas=16)
+    sim.run(900, until=lambda s: s.replicas < 16)
+    start = sim.now
+    assert sim.run(600, until=lambda s: s.replicas == 12)
+    assert sim.now - start >= 60
+    removed = [before - after for (_, before, _), (_, after, _) in zip(sim.log, sim.log[1:], strict=False)]
+    assert max(removed) <= 2  # 10% of 16, rounded as HPA v2 does, or one pod
+    sim.run(60)
+    assert [m.outcome for m in sim.decisions.values() if m.reason is Reason.SCALED_DOWN] == [OutcomeState.VERIFYING]
+
+
+def test_a_scale_down_stops_where_it_stands_when_a_rollout_begins() -> None:
+    sim = steady(1.0, replicas=16)
+    sim.run(900, until=lambda s: s.replicas == 14)
+    sim.override["workload"] = {"rollout": True}
+    sim.run(600)
+    assert sim.replicas == 14
+    (made,) = [m for m in sim.decisions.values() if m.reason is Reason.SCALED_DOWN]
+    assert made.after == 14
+    assert made.outcome is OutcomeState.KEPT
+
+
+def test_load_within_ten_percent_of_the_wanted_utilisation_changes_nothing() -> None:
+    sim = steady(2 * 0.7 / 0.05 * 1.09)
+    sim.run(1200)
+    assert sim.replicas == 2
+    sim = steady(2 * 0.7 / 0.05 * 1.12)
+    sim.run(30)
+    assert sim.replicas == 3
+
+
+def test_no_traffic_counts_as_met_so_idle_pods_are_removed() -> None:
+    sim = steady(0.0, replicas=3, metric=AnswerKind.NO_TRAFFIC)
+    sim.override["workload"] = {"cpu_usage": 0.01}
+    sim.run(1800)
+    assert sim.replicas == 1
+
+
+@pytest.mark.parametrize("kind", [k for k in AnswerKind if k not in (AnswerKind.VALUE, AnswerKind.NO_TRAFFIC)])
+def test_a_target_without_a_number_holds_the_capacity(kind: AnswerKind) -> None:
+    sim = steady(1.0, replicas=5, metric=kind)
+    sim.run(1800)
+    assert sim.replicas == 5
+    assert not sim.decisions
+
+
+def test_a_stale_target_holds_the_capacity() -> None:
+    sim = steady(1.0, replicas=5)
+    sim.override["target"] = {"age": 1000.0}
+    sim.run(1800)
+    assert sim.replicas == 5
+
+
+@pytest.mark.parametrize("missing", ["cpu_usage", "arrival_rate"])
+def test_missing_load_never_scales_down_once_it_was_known(missing: str) -> None:
+    sim = steady(30.0, replicas=4, startup=0.0)
+    sim.run(285)
+    sim.rate = lambda t: 1.0
+    sim.override["workload"] = {missing: NAN}
+    sim.run(3600)
+    assert sim.replicas == 4
+
+
+def test_everything_missing_holds_everything() -> None:
+    sim = steady(30.0, replicas=4, metric=AnswerKind.ERROR)
+    sim.override["workload"] = {"cpu_usage": NAN, "arrival_rate": NAN, "cpu_per_pod": NAN}
+    sim.run(600)
+    assert sim.replicas == 4
+    assert sim.plan is not None
+    assert sim.plan.workloads.recommended_replicas[0] == -1
+
+
+def test_after_a_gap_in_the_data_the_window_starts_anew() -> None:
+    sim = steady(28.0, replicas=4)
+    sim.run(600)
+    before = sim.replicas
+    sim.metric = AnswerKind.ERROR
+    sim.rate = lambda t: 1.0
+    sim.run(900)
+    assert sim.replicas == before
+    sim.metric = AnswerKind.VALUE
+    sim.run(270)
+    assert sim.replicas == before
+    sim.run(90)
+    assert sim.replicas < before
+
+
+def test_a_replica_count_set_by_a_person_is_left_alone_and_said() -> None:
+    sim = steady(25.0, replicas=1, override={"workload": {"human_hold_until": START + 3600, "cpu_usage": 0.9}})
+    sim.run(600)
+    assert sim.replicas == 1
+    assert Reason.HUMAN_HOLD in limited(sim)
+
+
+def test_saturation_is_answered_even_where_a_person_set_the_replicas() -> None:
+    sim = steady(100.0, replicas=1, override={"workload": {"human_hold_until": START + 3600}})
+    plan = sim.step()
+    assert plan.workloads.replicas[0] > 1
+    assert next(iter(sim.decisions.values())).emergency
+
+
+def test_a_scale_down_under_way_ends_when_a_person_sets_the_replicas() -> None:
+    sim = steady(1.0, replicas=16)
+    sim.run(900, until=lambda s: s.replicas == 14)
+    sim.replicas = 10
+    sim.override["workload"] = {"human_hold_until": sim.now + 3600}
+    sim.run(1200)
+    assert sim.replicas == 10
+    assert OutcomeState.CONFOUNDED in {made.outcome for made in sim.decisions.values()}
+
+
+def test_a_lowered_ceiling_is_obeyed_in_steps_even_while_the_target_is_missed() -> None:
+    sim = steady(100.0, replicas=8, override={"workload": {"replicas_max": 4}}, floor=lambda k: 0.9)
+    sim.step()
+    assert sim.replicas >= 6
+    assert Reason.CEILING_LOWERED in limited(sim)
+    assert sim.run(900, until=lambda s: s.replicas == 4)
+    sim.run(120)
+    made = next(m for m in sim.decisions.values() if m.reason is Reason.OBEYED_CONSTRAINT)
+    assert made.outcome is OutcomeState.KEPT
+
+
+def test_fewer_replicas_than_the_lower_bound_are_raised_to_it() -> None:
+    sim = steady(1.0, replicas=1, override={"workload": {"replicas_min": 3, "cpu_usage": NAN, "arrival_rate": NAN}})
+    sim.run(60)
+    assert sim.replicas == 3
+    assert reasons(sim)[0] is Reason.OBEYED_CONSTRAINT
+
+
+def test_scaled_to_zero_stays_at_zero() -> None:
+    sim = steady(100.0)
+    sim.override["workload"] = {"replicas": 0, "ready": 0}
+    assert sim.step().workloads.replicas[0] == 0
+    assert not sim.decisions
+
+
+def test_replicas_that_are_not_tuned_are_left_out_of_the_plan() -> None:
+    sim = steady(100.0, override={"workload": {"replicas_max": 0}})
+    assert sim.step().workloads.replicas[0] == -1
+
+
+def test_without_auto_tune_nothing_moves_and_the_recommendation_stands() -> None:
+    sim = steady(100.0, override={"workload": {"acting": False}})
+    sim.run(300)
+    assert sim.replicas == 2
+    assert not sim.decisions
+    assert sim.plan is not None
+    assert sim.plan.workloads.recommended_replicas[0] >= 3
+
+
+class InputBound(Simulator):
+    """Latency depends on requests a pod, not on CPU: 20/s a pod."""
+
+    def latency(self, value: int) -> float:
+        return 0.1 / max(1 - self.rate(self.now) / max(self.ready, 1) / 20, 0.02)
+
+
+def bound(rate: float, **more: Any) -> InputBound:
+    return InputBound(rate=lambda t: rate, service=lambda knob: 0.005, **more)
+
+
+def test_latency_that_load_does_not_explain_is_trimmed_a_pod_a_minute_until_met() -> None:
+    sim = bound(60.0, replicas=3)
+    assert sim.run(1800, until=lambda s: s.latency(0) < 0.5 and s.ready == s.replicas)
+    assert set(reasons(sim)) == {Reason.RAISED_FOR_TARGET}
+    times = [made.time for made in sim.decisions.values()]
+    assert all(after - before >= 60 for before, after in itertools.pairwise(times))
+    assert sim.replicas <= 5
+
+
+def test_what_a_trim_taught_is_kept_so_the_pods_are_not_taken_away_again() -> None:
+    sim = bound(60.0, replicas=3)
+    sim.run(2 * 3600)
+    assert sim.latency(0) < 0.5
+    assert Reason.SCALED_DOWN not in reasons(sim)
+
+
+def test_a_single_missed_sample_moves_nothing() -> None:
+    sim = bound(10.0, replicas=2)
+    sim.run(60)
+    sim.override["target"] = {"value": 2.0}
+    sim.step()
+    del sim.override["target"]
+    sim.run(240)
+    assert not sim.decisions
+
+
+def test_the_same_sample_seen_twice_counts_once() -> None:
+    sim = bound(10.0, replicas=2)
+    for i in range(8):
+        sim.override["target"] = {"value": 2.0, "age": 15.0 * i}
+        sim.step()
+    assert not sim.decisions
+
+
+def test_three_futile_raises_are_taken_back_and_the_target_is_called_unreachable() -> None:
+    sim = steady(10.0, floor=lambda k: 0.8, service=lambda k: 0.02)
+    assert sim.run(3600, until=lambda s: Reason.TARGET_UNREACHABLE in limited(s))
+    sim.run(180)
+    assert sim.replicas == 2
+    assert reasons(sim) == [Reason.RAISED_FOR_TARGET] * 3 + [Reason.MOVE_ROLLED_BACK]
+    assert max(replicas for _, replicas, _ in sim.log) == 5
+    held = sim.now
+    sim.run(3000)
+    assert len(sim.decisions) == 4
+    sim.run(4 * 3600)
+    later = [m.time for m in sim.decisions.values() if m.time > held and m.reason is Reason.MOVE_ROLLED_BACK]
+    assert len(later) == 1  # the hold doubles: after 1 h, then after 2 h
+
+
+def test_a_missed_target_at_the_most_replicas_says_so() -> None:
+    sim = steady(10.0, floor=lambda k: 0.8, replicas=2, override={"workload": {"replicas_max": 2}})
+    sim.run(60)
+    assert not sim.decisions
+    assert Reason.REPLICAS_AT_MAX in limited(sim)
+
+
+def test_load_beyond_the_most_replicas_says_so() -> None:
+    sim = steady(100.0, override={"workload": {"replicas_max": 2}})
+    sim.step()
+    assert Reason.REPLICAS_AT_MAX in limited(sim)
+
+
+def test_futile_raises_are_forgotten_when_the_load_grows_so_no_rollback_goes_below_it() -> None:
+    sim = steady(10.0, floor=lambda k: 0.8, service=lambda k: 0.02)
+    assert sim.run(1800, until=lambda s: s.state.workloads.futile[0] == 2)
+    sim.rate = lambda t: 400.0
+    sim.run(3600)
+    assert min(replicas for time, replicas, _ in sim.log if time > sim.now - 3000) >= 8
+
+
+def test_pods_that_never_start_do_not_keep_the_others() -> None:
+    sim = steady(2.0, replicas=8, override={"workload": {"ready": 5}})
+    sim.run(1200)
+    assert sim.replicas < 8
+
+
+def test_a_trim_waits_for_pods_that_are_still_starting_and_for_rollouts() -> None:
+    sim = bound(60.0, replicas=3, override={"workload": {"rollout": True}})
+    sim.run(600)
+    assert not sim.decisions
+    sim = bound(60.0, replicas=3, override={"workload": {"ready": 2}})
+    sim.run(600)
+    assert not sim.decisions
+
+
+def test_a_scale_down_that_hurts_is_rolled_back_and_not_tried_again_soon() -> None:
+    sim = bound(17.0, replicas=2)
+    sim.run(3600)
+    assert sim.replicas == 2
+    assert reasons(sim)[:2] == [Reason.SCALED_DOWN, Reason.MOVE_ROLLED_BACK]
+    outcomes = [made.outcome for made in sim.decisions.values()][:2]
+    assert outcomes == [OutcomeState.ROLLED_BACK, OutcomeState.KEPT]
+    assert reasons(sim).count(Reason.SCALED_DOWN) == 1
+
+
+def test_no_scale_down_where_the_target_is_nearly_missed() -> None:
+    sim = steady(1.0, replicas=4, floor=lambda k: 0.47)
+    sim.run(1800)
+    assert sim.replicas == 4
+
+
+def test_a_higher_is_better_target_is_met_from_above() -> None:
+    sim = steady(1.0, replicas=2)
+    sim.override["target"] = {"higher_is_better": True, "latency": False, "value": 0.2, "limit": 0.5}
+    plan = sim.step()
+    assert plan.workloads.missed[0]
+    sim.override["target"]["value"] = 0.8
+    assert sim.step().workloads.met[0]
+
+
+def row(**more: Any) -> Observation:
+    return Observation(START, Workloads.of([{"key": "ns/w", "replicas": 10, "ready": 10, **more}]))
+
+
+def limits(current: int, events: list[tuple[float, int]], **policy: Any) -> tuple[int, int]:
+    """Rate limits at START after scale events (seconds ago, pods)."""
+    merged = {**UP, **DOWN, **policy}
+    state = align(State(), row(**merged), Settings())
+    replicas = current - sum(change for _, change in events)
+    state.workloads.seen_replicas[0] = replicas
+    for ago, change in sorted(events, reverse=True):
+        replicas += change
+        seen = Observation(START - ago, Workloads.of([{"key": "ns/w", "replicas": replicas, **merged}]))
+        horizontal.learn(seen, state, signals.read(seen, state, Settings()), Settings())
+    seen = row(**{**merged, "replicas": current})
+    up, down = horizontal.rate_limits(seen, state)
+    return int(up[0]), int(down[0])
+
+
+@pytest.mark.parametrize(
+    ("current", "events", "policy", "expected"),
+    [
+        (10, [], {}, (20, 9)),
+        (2, [], {}, (6, 1)),
+        (25, [], {}, (50, 22)),
+        (10, [(10, 4)], {}, (12, 5)),  # started the period at 6: 6 + max(4, 100%)
+        (10, [(20, 4)], {}, (20, 5)),  # up: outside 15 s; down: the period began at 6
+        (10, [(30, -1)], {}, (20, 9)),  # 11 a minute ago, one or 10% = floor(9.9) → 9
+        (10, [(61, -1)], {}, (20, 9)),
+        (9, [(30, -1)], {}, (18, 9)),
+        (10, [], {"up_select": 1, "down_select": 1}, (14, 9)),
+        (50, [], {"up_select": 1, "down_select": 1}, (54, 49)),
+        (10, [], {"up_select": 2, "down_select": 2}, (10, 10)),
+        (10, [], {"up_period": [], "down_period": []}, (10, 10)),
+        (15, [], {"up_value": [10], "up_percent": [True], "up_period": [60]}, (17, 13)),
+        (1, [], {}, (5, 1)),
+        (10, [], {"up_value": [NAN, math.inf], "down_value": [NAN, -5]}, (100_010, 10)),
+    ],
+)
+def test_rate_limits_are_those_of_hpa_v2(
+    current: int, events: list[tuple[float, int]], policy: dict[str, Any], expected: tuple[int, int]
+) -> None:
+    assert limits(current, events, **policy) == expected
+
+
+def test_the_scale_up_window_takes_the_lowest_recommendation() -> None:
+    sim = Simulator(rate=lambda t: 10.0 if t < START + 600 else 50.0, workload={"up_window": 120.0})
+    sim.run(600)
+    sim.run(105)
+    assert sim.replicas == 2
+    sim.run(60)
+    assert sim.replicas > 2
+
+
+def test_long_windows_keep_their_length() -> None:
+    sim = Simulator(rate=lambda t: 50.0 if t < START + 600 else 1.0, replicas=4, workload={"down_window": 3600.0})
+    sim.container = {"cpu_max": NAN, "memory_max": NAN}
+    sim.run(600 + 3480)
+    assert sim.replicas == 4
+    sim.run(300)
+    assert sim.replicas < 4
+
+
+def test_a_row_that_is_not_due_is_not_judged_anew() -> None:
+    sim = steady(100.0, override={"workload": {"due": False}})
+    sim.run(120)
+    assert sim.replicas == 2
+    assert np.isfinite(sim.log[-1][2])

@@ -1,0 +1,129 @@
+"""People are respected, wars are left."""
+
+import pytest
+
+from trimtab.decide.observation import Lever
+from trimtab.observe.conflicts import HumanHolds, RevertWatch, is_person
+
+
+@pytest.mark.parametrize(
+    ("manager", "operation", "person"),
+    [
+        ("kubectl", "scale", True),
+        ("kubectl-edit", "Update", True),
+        ("kubectl-patch", "Update", True),
+        ("k9s", "scale", True),
+        ("my-script", "scale", True),
+        ("kubectl-client-side-apply", "Update", False),
+        ("kubectl", "Apply", False),
+        ("kubectl-create", "Update", False),
+        ("helm", "Update", False),
+        ("argocd-controller", "Apply", False),
+        ("argocd-application-controller", "scale", False),
+        ("kustomize-controller", "Apply", False),
+        ("kube-controller-manager", "scale", False),
+        ("keda-operator", "scale", False),
+        ("trimtab", "scale", False),
+        ("", "scale", False),
+    ],
+)
+def test_a_person_is_told_from_a_deployer_and_from_a_controller(manager, operation, person):
+    assert is_person(manager, operation) is person
+
+
+def seen(holds, now, *, manager="kubectl", written=1000.0, value=7):
+    return holds.seen(
+        "ns/c", value=value, manager=manager, operation="scale", written=written, hold_seconds=3600, now=now
+    )
+
+
+def test_a_persons_replicas_hold_for_an_hour_and_are_told_once():
+    holds = HumanHolds()
+    first = seen(holds, 1010.0)
+    assert (first.until, first.value, first.fresh) == (4600.0, 7, True)
+    assert not seen(holds, 1025.0).fresh
+    assert seen(holds, 4600.0) is None
+    assert seen(holds, 5000.0, written=4990.0, value=8).fresh, "a new choice is told anew"
+
+
+def test_a_choice_whose_time_nobody_knows_counts_from_when_it_was_first_seen():
+    holds = HumanHolds()
+    assert seen(holds, 1010.0, written=0.0).until == 4610.0
+    assert seen(holds, 2000.0, written=0.0).until == 4610.0
+    assert seen(holds, 3000.0, written=2990.0).until == 4610.0, "a time that comes later changes nothing"
+
+
+def test_a_choice_of_long_ago_is_no_hold_at_first_sight():
+    assert seen(HumanHolds(), 10_000.0) is None
+
+
+def test_a_hold_ends_when_somebody_else_writes():
+    holds = HumanHolds()
+    assert seen(holds, 1010.0) is not None
+    assert seen(holds, 1020.0, manager="trimtab") is None
+    assert seen(holds, 1030.0).fresh, "the same number after it is a new choice"
+
+
+def saw(watch, value, manager, now, generation=1):
+    return watch.saw("ns/c", Lever.REPLICAS, value, manager=manager, generation=generation, now=now)
+
+
+def test_a_value_set_back_twice_in_ten_minutes_is_a_war_that_names_the_manager():
+    watch = RevertWatch()
+    watch.wrote("ns/c", Lever.REPLICAS, 5)
+    assert saw(watch, 3, "argocd-controller", 10) is None
+    assert saw(watch, 3, "argocd-controller", 25) is None, "one revert counts once"
+    watch.wrote("ns/c", Lever.REPLICAS, 5)
+    war = saw(watch, 3, "argocd-controller", 600)
+    assert war.manager == "argocd-controller"
+    assert saw(watch, 3, "argocd-controller", 4199) is not None
+    assert saw(watch, 3, "argocd-controller", 4200) is None, "peace after an hour"
+
+
+def test_our_own_value_seen_in_the_cluster_counts_as_written():
+    watch = RevertWatch()
+    for now in (0, 100):
+        assert saw(watch, 5, "trimtab", now) is None
+        last = saw(watch, 3, "flux", now + 15)
+    assert last is not None
+
+
+def test_two_reverts_far_apart_are_no_war():
+    watch = RevertWatch()
+    for now in (0, 700, 1400):
+        watch.wrote("ns/c", Lever.REPLICAS, 5)
+        assert saw(watch, 3, "helm", now) is None
+
+
+def test_a_change_of_the_spec_ends_a_war():
+    watch = RevertWatch()
+    for now in (0, 60):
+        watch.wrote("ns/c", Lever.REPLICAS, 5)
+        war = saw(watch, 3, "flux", now)
+    assert war is not None
+    assert saw(watch, 3, "flux", 70, generation=2) is None
+
+
+def test_the_same_value_by_another_manager_is_no_revert():
+    watch = RevertWatch()
+    for now in (0, 60):
+        watch.wrote("ns/c", Lever.REPLICAS, 5)
+        assert saw(watch, 5, "helm", now) is None
+
+
+def test_a_war_over_one_lever_leaves_the_others_alone():
+    watch = RevertWatch()
+    for now in (0, 60):
+        watch.wrote("ns/c", Lever.REPLICAS, 5)
+        saw(watch, 3, "flux", now)
+    assert watch.saw("ns/c", Lever.CPU, 3, manager="flux", generation=1, now=70, subject="app") is None
+
+
+def test_resources_that_are_gone_are_forgotten():
+    watch, holds = RevertWatch(), HumanHolds()
+    watch.wrote("ns/c", Lever.REPLICAS, 5)
+    seen(holds, 1010.0)
+    watch.forget(set())
+    holds.forget(set())
+    assert saw(watch, 3, "flux", 10) is None
+    assert seen(holds, 1020.0).fresh
