@@ -9,7 +9,7 @@ RUN pip install --no-cache-dir --no-deps --target /opt/site .
 
 FROM python:3.11-slim-bookworm
 COPY --from=build /opt/site /opt/site
-ENV PYTHONPATH=/opt/site PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV PYTHONPATH=/opt/site PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
 USER 65532:65532
 ENTRYPOINT ["python3", "-m", "trimtab.cli.main"]
 CMD ["run"]

@@ -40,6 +40,7 @@ lint: deps ## formatting, lint, types and layers
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(PY) -m scripts.docs --check
 	@$(VENV)/bin/trimtab crd --check --out crds
 	@$(VENV)/bin/trimtab crd --check --out charts/trimtab/files/crds
 

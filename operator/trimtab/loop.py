@@ -68,6 +68,8 @@ class Loop:
     state: State = field(default_factory=State)
     _resumed: dict[str, str] = field(default_factory=dict)
     _told: dict[str, Facts] = field(default_factory=dict)
+    _refusals: set[tuple[str, Lever, Reason]] = field(default_factory=set)
+    _notes: tuple[str, ...] = ()
     _confirmed: float = float("-inf")
     _past: asyncio.Task[Past] | None = None
 
@@ -110,6 +112,10 @@ class Loop:
             return
         with self._phase("observe"):
             seen = await self.rooms.observer.observe(self.store.configs, now)
+        if seen.notes != self._notes:
+            self._notes = seen.notes
+            for note in seen.notes:
+                _log.warning("a part of the cluster can't be seen: %s", note)
         self._resume(seen, now)
         self._learn(seen, now)
         with self._phase("decide"):
@@ -148,14 +154,17 @@ class Loop:
         if new:
             prior = {key: prior_of(key, status) for key, status in new.items()}
             self.state = restore(self.state, seen.observation, prior, self.settings)
+            for key in new:
+                del self.store.statuses[key]  # up to 32 KiB each, and read once
         for key in self._resumed.keys() - seen.facts.keys():
             del self._resumed[key]
 
     def _learn(self, seen: Seen, now: float) -> None:
         """Take in history that was read since the last tick, and start reading what is still wanted."""
         if self._past is not None and self._past.done():
-            past, self._past = self._past.result(), None
-            self.state = learn(self.state, past.onto(seen.observation), self.settings)
+            # Let go of the task first: one that failed must not fail every tick from then on.
+            read, self._past = self._past, None
+            self.state = learn(self.state, read.result().onto(seen.observation), self.settings)
         self.rooms.history.forget(seen.facts.keys())
         if self._past is None and (wanted := self.rooms.history.wanted(seen, now)):
             self._past = asyncio.create_task(self.rooms.history.read(seen, wanted, now), name="history")
@@ -164,13 +173,22 @@ class Loop:
         outcomes = await self.rooms.actuator.act(plan, seen.observation, self._targets(seen), self._specs())
         rows = {key: row for row, key in enumerate(seen.observation.workloads.key)}
         for outcome in outcomes:
-            if outcome.lever is Lever.REPLICAS and outcome.ok and outcome.workload in rows:
+            if self.rooms.gate.dry_run:
+                pass  # nothing was stored: what still stands is nobody's revert
+            elif outcome.lever is Lever.REPLICAS and outcome.ok and outcome.workload in rows:
                 wanted = float(plan.workloads.replicas[rows[outcome.workload]])
                 self.rooms.observer.wrote(outcome.workload, Lever.REPLICAS, wanted)
             if not outcome.ok:
                 self.rooms.recorder.metrics.refused.labels(outcome.lever.name, outcome.reason.value).inc()
                 extra = {"resource": outcome.workload, "lever": outcome.lever.name, "reason": outcome.reason.value}
-                _log.info("not carried out: %s", outcome.message, extra=extra)
+                # Most reasons last for many ticks: said once, counted each time.
+                level = (
+                    logging.DEBUG
+                    if (outcome.workload, outcome.lever, outcome.reason) in self._refusals
+                    else logging.INFO
+                )
+                _log.log(level, "not carried out: %s", outcome.message, extra=extra)
+        self._refusals = {(outcome.workload, outcome.lever, outcome.reason) for outcome in outcomes if not outcome.ok}
         for decision in plan.decisions:
             extra = {"resource": decision.workload, "decision": decision.id, "reason": decision.reason.value}
             _log.info("%s: %s", decision.outcome, decision.outcome_message or decision.message, extra=extra)
@@ -191,13 +209,10 @@ class Loop:
             if facts.row >= 0 and facts.target is not None
         }
 
-    def _specs(self) -> Mapping[str, PerformanceConfigSpec]:
-        """Every resource that exists. One that can't be read any more keeps what it has: nothing of it is removed."""
-        specs = {key: config.spec for key, config in self.store.configs.items()}
-        for key in self.store.invalid:
-            name = key.partition("/")[2]
-            specs[key] = PerformanceConfigSpec.model_validate({"targetRef": {"name": name}})
-        return specs
+    def _specs(self) -> Mapping[str, PerformanceConfigSpec | None]:
+        """Every resource that exists; None for one that can't be read any more: nothing of it is removed."""
+        known = {key: config.spec for key, config in self.store.configs.items()}
+        return known | dict.fromkeys(self.store.invalid)
 
     async def _record(self, seen: Seen, plan: Plan, outcomes: list[Outcome], now: float) -> None:
         told = facts_of(seen, plan, outcomes, self.store.invalid)

@@ -88,9 +88,12 @@ def _metrics(fact: seen_facts.Facts) -> tuple[MetricFact, ...]:
     spec = fact.config.spec
     declared = {metric.name for metric in spec.monitoring.metrics}
     targets = {name: float(value) for name, value in spec.optimization.target_metrics.items()}
+    shown: dict[str, str] = {name: name for name in fact.metrics if name not in fact.groups}
+    # Two presets of one group: the second keeps its own name, or the API server would refuse the whole status.
+    for name, group in fact.groups.items():
+        shown[name] = name if group in shown.values() or (group in fact.metrics and group != name) else group
     return tuple(
-        MetricFact(fact.groups.get(name, name), answer, targets.get(name), name in declared)
-        for name, answer in fact.metrics.items()
+        MetricFact(shown[name], answer, targets.get(name), name in declared) for name, answer in fact.metrics.items()
     )
 
 

@@ -179,10 +179,14 @@ def test_losing_prometheus_shows_in_the_status_and_so_does_its_return(bed: Bed) 
     wait(bed, "The return in the status", lambda: condition(bed, "MetricsAvailable")[0] == "True")
 
 
+def refusals(bed: Bed) -> list[str]:
+    logs = bed.kubectl("logs", PODS, "-n", SYSTEM, "--tail=-1")
+    return [line for line in logs.splitlines() if "orbidden" in line or "cannot be watched" in line]
+
+
 def test_the_operator_is_refused_nothing_that_it_asks_for(bed: Bed) -> None:
     wait(bed, "A tick", lambda: condition(bed, "Ready")[0] == "True")
-    logs = bed.kubectl("logs", PODS, "-n", SYSTEM, "--tail=-1")
-    assert not [line for line in logs.splitlines() if "orbidden" in line or "cannot be watched" in line]
+    assert refusals(bed) == []
 
 
 def test_another_operator_leads_within_twenty_seconds_after_the_leaders_pod_was_deleted(bed: Bed) -> None:
@@ -208,11 +212,26 @@ def test_another_process_leads_within_twenty_seconds_after_the_leader_was_killed
     wait(bed, "Two ready operators again", lambda: len(ready_pods(bed)) == 2)
 
 
-def test_an_upgrade_to_observe_rolls_the_operators_and_stops_tuning(bed: Bed) -> None:
+def upgrade(bed: Bed, *settings: str) -> None:
+    """Change values of the release, and return when new operators are ready."""
     before = set(ready_pods(bed))
-    arguments = ("-n", SYSTEM, "--reuse-values", "--set", "mode=Observe", "--wait", "--timeout=120s")
-    helm("upgrade", RELEASE, CHART, *arguments, bed=bed)
+    changed = [word for setting in settings for word in ("--set", setting)]
+    helm("upgrade", RELEASE, CHART, "-n", SYSTEM, "--reuse-values", *changed, "--wait", "--timeout=120s", bed=bed)
     wait(bed, "New operators", lambda: len(ready_pods(bed)) == 2 and not before & set(ready_pods(bed)))
+
+
+def test_with_rights_in_one_namespace_it_goes_on_there_and_sees_that_namespaces_pause(bed: Bed) -> None:
+    upgrade(bed, f"namespaces={{{SHOP}}}")
+    wait(bed, "Tuning", lambda: condition(bed, "Tuning")[1] not in ("", "Paused"))
+    bed.kubectl("annotate", "namespace", SHOP, "trimtab.dev/pause=true")
+    wait(bed, "The pause in the status", lambda: condition(bed, "Tuning") == ("False", "Paused"))
+    bed.kubectl("annotate", "namespace", SHOP, "trimtab.dev/pause-")
+    wait(bed, "The end of the pause", lambda: condition(bed, "Tuning")[1] != "Paused")
+    assert refusals(bed) == []
+
+
+def test_an_upgrade_to_observe_rolls_the_operators_and_stops_tuning(bed: Bed) -> None:
+    upgrade(bed, "mode=Observe")
     wait(bed, "The mode in the status", lambda: condition(bed, "Tuning") == ("False", "OperatorMode"))
 
 

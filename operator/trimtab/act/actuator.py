@@ -81,7 +81,7 @@ class Actuator:
         plan: Plan,
         observation: Observation,
         targets: Mapping[str, TargetInfo],
-        configs: Mapping[str, PerformanceConfigSpec],
+        configs: Mapping[str, PerformanceConfigSpec | None],
     ) -> list[Outcome]:
         """One step of everything towards the plan.
 
@@ -89,8 +89,9 @@ class Actuator:
             plan: what `decide` gave for `observation`.
             targets: workloads that were found, by key of the PerformanceConfig; rows of the observation that have
                 none are passed over.
-            configs: EVERY PerformanceConfig that exists, by key, whether its workload was found or not. What is in a
-                profile for any other is taken out, so this must be complete.
+            configs: EVERY PerformanceConfig that exists, by key, whether its workload was found or not; None for one
+                that can't be read, which keeps what it has. What is in a profile for any other is taken out, so this
+                must be complete.
 
         Returns:
             What became of set points that changed or are not reached, for the record and the next tick. Errors of one
@@ -99,6 +100,7 @@ class Actuator:
         for decision in plan.decisions:
             if decision.outcome in (OutcomeState.KEPT, OutcomeState.ROLLED_BACK):
                 self._gate.verdict(decision.outcome is OutcomeState.ROLLED_BACK)
+        self._roller.forget(configs)
         points = {k: p for k, p in set_points(plan, observation).items() if k in targets}
         by_namespace: dict[str, list[TargetInfo]] = defaultdict(list)
         for record in self._world.profiles():
@@ -121,9 +123,11 @@ class Actuator:
         namespace: str,
         infos: list[TargetInfo],
         points: Mapping[str, SetPoint],
-        configs: Mapping[str, PerformanceConfigSpec],
+        configs: Mapping[str, PerformanceConfigSpec | None],
     ) -> tuple[str, Shaped]:
-        result = await self._guard(lambda: self._shaper.shape(self._writer, namespace, infos, points, configs))
+        result = await self._guard(
+            namespace, lambda: self._shaper.shape(self._writer, namespace, infos, points, configs)
+        )
         if isinstance(result, Refusal):
             failed = Shaped(held={i.key for i in infos})
             failed.outcomes = [o for i in infos for o in rows(i.key, [(Lever.CPU, "")], False, result)]
@@ -141,7 +145,7 @@ class Actuator:
         else:
             steps = list(self._steps(info, point, shaped))
         for lever, step in steps:
-            result = await self._guard(step)
+            result = await self._guard(info.key, step)
             outcomes += rows(info.key, [(lever, "")], False, result) if isinstance(result, Refusal) else result
         return outcomes
 
@@ -185,7 +189,7 @@ class Actuator:
         self,
         targets: Mapping[str, TargetInfo],
         points: Mapping[str, SetPoint],
-        configs: Mapping[str, PerformanceConfigSpec],
+        configs: Mapping[str, PerformanceConfigSpec | None],
     ) -> list[Outcome]:
         """Remove trial pods and deletion costs that belong to no PerformanceConfig any more."""
         known = {p.uid for key in points for p in (*targets[key].pods, *targets[key].trials)}
@@ -196,16 +200,16 @@ class Actuator:
             owner = f"{pod.namespace}/{pod.trial_of}"
             writer = self._writer.at(Priority.CUT, tidy=True)
             if not pod.trial_of:
-                result = await self._guard(partial(release_pods, writer, [pod]))
+                result = await self._guard(pod.key, partial(release_pods, writer, [pod]))
             elif owner not in configs or self._clock() > pod.trial_deadline:
-                result = await self._guard(partial(evict, writer, pod))
+                result = await self._guard(pod.key, partial(evict, writer, pod))
             else:
                 continue
             if isinstance(result, Refusal) and pod.trial_of:
                 outcomes += rows(owner, [(Lever.KNOB, "")], False, result)
         return outcomes
 
-    async def _guard(self, work: Callable[[], Awaitable[T]]) -> T | Refusal:
+    async def _guard(self, what: str, work: Callable[[], Awaitable[T]]) -> T | Refusal:
         """The result of a step, or why it failed; bounded in time and in number."""
         async with self._slots:
             try:
@@ -216,5 +220,5 @@ class Actuator:
             except TimeoutError:
                 return Refusal(Reason.MOVE_FAILED, f"not done within {self._seconds:.0f} s; goes on in the next tick")
             except Exception as error:
-                _log.exception("a step of act failed")
+                _log.exception("a step of act failed; it is tried again in the next tick", extra={"resource": what})
                 return Refusal(Reason.INTERNAL_ERROR, f"{type(error).__name__}; the operator's log has the details")

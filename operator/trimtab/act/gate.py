@@ -21,6 +21,8 @@ ROLLBACK_SAMPLES = 10
 """Verified moves within the window before their share of rollbacks means anything."""
 RESERVE = 0.1
 """Share of the burst that each priority leaves to the next higher one, so that an OOM raise never queues."""
+WRITE_SECONDS = 5.0
+"""Bound of one write with the usual lease (lease − renew, see kube/lease.py)."""
 
 
 class Priority(IntEnum):
@@ -115,7 +117,8 @@ class Gate:
     """Asked before every write (`enter`) and before every change of a set point (`change`).
 
     `leading` is asked right before each write, after its wait for a token. `dry_run` sends every write as a server
-    dry run: validated, never stored.
+    dry run: validated, never stored. `write_seconds` bounds one write: no longer than others wait for after this
+    process stopped renewing its lease, or two would write at once.
     """
 
     def __init__(
@@ -127,11 +130,13 @@ class Gate:
         changes_per_minute: int = 60,
         rollback_stop_share: float = 0.5,
         dry_run: bool = False,
+        write_seconds: float = WRITE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.mode = mode
         self.dry_run = dry_run
+        self.write_seconds = write_seconds
         self._leading = leading
         self._clock = clock
         self._bucket = Bucket(writes_per_second, 2 * writes_per_second, clock, sleep)
@@ -151,6 +156,13 @@ class Gate:
         self._check(tidy)
         await self._bucket.take(priority)
         self._check(tidy)
+
+    async def tell(self, priority: Priority) -> bool:
+        """Wait for the turn to write what is said of a resource, which every mode allows; False: do not write it."""
+        if not self._leading():
+            return False
+        await self._bucket.take(priority)
+        return self._leading()
 
     def change(self, priority: Priority, *, emergency: bool = False) -> None:
         """Count one change of a workload's set point.
@@ -181,10 +193,6 @@ class Gate:
     def verdict(self, rolled_back: bool, *, age: float = 0.0) -> None:
         """Tell how a verified move ended, `age` seconds ago (after a restart: from the recorded decisions)."""
         self._verdicts.append((self._clock() - age, rolled_back))
-
-    def resume(self) -> None:
-        """Forget the verdicts: a person has looked, the fleet moves again."""
-        self._verdicts.clear()
 
     @property
     def rollback_share(self) -> float:

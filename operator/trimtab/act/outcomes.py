@@ -1,5 +1,6 @@
 """Outcome rows from what happened, and typed errors of the API server in words a person can act on."""
 
+import logging
 import math
 from collections.abc import Iterable, Mapping
 
@@ -9,8 +10,9 @@ from trimtab.act.targets import Sizes
 from trimtab.api.reasons import Reason
 from trimtab.decide.observation import Lever
 from trimtab.decide.plan import Outcome
-from trimtab.kube.errors import Conflict, Forbidden, KubeError, TooManyRequests
+from trimtab.kube.errors import Conflict, Forbidden, KubeError, TooManyRequests, Unavailable
 
+_log = logging.getLogger(__name__)
 Failure = KubeError | HeldError
 """What a write can end with."""
 
@@ -27,6 +29,10 @@ def explain(error: Failure) -> Refusal:
         return Refusal(Reason.QUOTA_EXCEEDED, error.message)
     if isinstance(error, Conflict):
         return Refusal(Reason.PROGRESSING, f"somebody else wrote first, next try with fresh data: {error.message}")
+    if isinstance(error, Unavailable) and not error.status:
+        # Its words are a library's and hold the API server's address: for the log, not for a status.
+        _log.warning("a write got no usable answer: %s", error)
+        return Refusal(Reason.MOVE_FAILED, f"the API server gave no usable answer ({error.reason}); it is tried again")
     return Refusal(Reason.MOVE_FAILED, str(error))
 
 

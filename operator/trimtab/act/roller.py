@@ -1,6 +1,6 @@
 """Knob rolls of StatefulSets and DaemonSets: the profile shapes new pods, old ones are evicted one by one (RULES 6)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from trimtab.act.bounds import Refusal
 from trimtab.act.entries import Wanted
@@ -21,6 +21,10 @@ class Roller:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._evicted: dict[str, tuple[tuple[tuple[str, int], ...], float]] = {}
+
+    def forget(self, keep: Container[str]) -> None:
+        """Drop what is remembered of resources that are gone."""
+        self._evicted = {key: known for key, known in self._evicted.items() if key in keep}
 
     async def converge(
         self, writer: Writer, info: TargetInfo, point: SetPoint, wanted: Mapping[str, Wanted], *, shaped: bool

@@ -48,7 +48,7 @@ class Shaper:
         namespace: str,
         infos: Sequence[TargetInfo],
         points: Mapping[str, SetPoint],
-        configs: Mapping[str, PerformanceConfigSpec],
+        configs: Mapping[str, PerformanceConfigSpec | None],
     ) -> Shaped:
         """Write what changed, once. Never raises KubeError or HeldError: they become outcomes, and pods are held."""
         record = self._world.profile(namespace)
@@ -139,15 +139,17 @@ class Shaper:
         writer: Writer,
         namespace: str,
         record: ProfileRecord | None,
-        configs: Mapping[str, PerformanceConfigSpec],
+        configs: Mapping[str, PerformanceConfigSpec | None],
         claimed: set[str],
         shaped: Shaped,
     ) -> list[str]:
         """Keys of entries whose PerformanceConfig is gone, or tunes another workload now, and that nobody took over."""
         found = []
         for key, entry in (record.spec.workloads if record is not None else {}).items():
-            spec = configs.get(f"{namespace}/{entry.config}")
-            if key in claimed or (spec and f"{spec.target_ref.kind}/{spec.target_ref.name}" == key):
+            owner = f"{namespace}/{entry.config}"
+            spec = configs.get(owner)
+            unreadable = owner in configs and spec is None
+            if key in claimed or unreadable or (spec and f"{spec.target_ref.kind}/{spec.target_ref.name}" == key):
                 continue
             if entry.on_delete is OnDelete.REVERT and await self._reverting(writer, namespace, key, entry, shaped):
                 continue

@@ -17,7 +17,7 @@ from trimtab.act.outcomes import explain, rows
 from trimtab.act.revision import blocking_budget, current_replica_set, template_cost
 from trimtab.act.targets import SetPoint, TargetInfo
 from trimtab.act.writer import Writer
-from trimtab.api.reasons import Reason
+from trimtab.api.reasons import Reason, find_reason
 from trimtab.decide.observation import Lever
 from trimtab.decide.plan import Outcome
 from trimtab.kube.errors import AlreadyExists, Invalid, KubeError, NotFound
@@ -32,9 +32,6 @@ TRIAL_ROUNDS = 4
 """A trial has no verdict after three epochs at the most; its pod's deadline leaves one to spare."""
 RETRY_SECONDS = 900.0
 """After a clone that did not become Ready."""
-
-
-_REASONS = {reason.value: reason for reason in Reason}
 
 
 class Swapper:
@@ -114,7 +111,8 @@ class Swapper:
         if refusal is not None:
             return rows(info.key, levers, False, refusal)
         if self._overdue(pod):
-            self._failed[info.key] = self._clock()
+            now = self._clock()
+            self._failed = {key: at for key, at in self._failed.items() if now - at < RETRY_SECONDS} | {info.key: now}
             state = "was ready, but nobody judged it" if pod.ready else f"was not ready ({pod.phase or 'Pending'})"
             message = f"pod {pod.name} {state} by its deadline and was removed; look at its events"
             return rows(info.key, levers, False, Refusal(Reason.CANARY_NOT_READY, message), 1)
@@ -125,7 +123,7 @@ class Swapper:
         """Why no clone may be made now."""
         if info.workload.swap_refusals:
             name, _, phrase = info.workload.swap_refusals[0].partition(": ")
-            reason = _REASONS.get(name)
+            reason = find_reason(name)
             return Refusal(reason, phrase) if reason else Refusal(Reason.LEVER_NOT_SUPPORTED, f"{name} {phrase}")
         if info.replicaset is None or point.rollout or info.rolling or info.workload.paused:
             return Refusal(Reason.ROLLOUT_IN_PROGRESS, "the workload is rolling out; no pod is swapped meanwhile")

@@ -6,9 +6,6 @@ from typing import Any, Protocol
 from trimtab.act.gate import Gate, Priority
 from trimtab.kube.transport import Json
 
-WRITE_SECONDS = 5.0
-"""Bound of one write: not longer than a lost lease lasts (lease − renew, see kube/lease.py)."""
-
 
 class WriteApi(Protocol):
     """What acting needs of a client; `KubeClient` has it. All raise KubeError."""
@@ -104,7 +101,7 @@ class Writer:
 
     async def get(self, path: str) -> Json:
         """Read, fresh from the API server. Raises KubeError."""
-        return await self.client.get(path, timeout_seconds=WRITE_SECONDS)
+        return await self.client.get(path, timeout_seconds=self.gate.write_seconds)
 
     async def create(self, path: str, body: Mapping[str, object]) -> Json:
         """POST. Raises HeldError, KubeError."""
@@ -134,9 +131,9 @@ class Writer:
             uid=uid,
             resource_version=resource_version,
             dry_run=self.gate.dry_run,
-            timeout_seconds=WRITE_SECONDS,
+            timeout_seconds=self.gate.write_seconds,
         )
 
     async def _write(self, call: Callable[..., Awaitable[Json]], path: str, body: Any) -> Json:
         await self.gate.enter(self._priority, tidy=self._tidy)
-        return await call(path, body, dry_run=self.gate.dry_run, timeout_seconds=WRITE_SECONDS)
+        return await call(path, body, dry_run=self.gate.dry_run, timeout_seconds=self.gate.write_seconds)

@@ -77,7 +77,7 @@ class Reason(StrEnum):
         "Create the workload, or delete this resource and create one with the right name.")
     TARGET_FORBIDDEN = ("TargetForbidden", _C, "The workload may not be read",
         "The operator has no permission on this kind.",
-        "Add the kind to scalableKinds in the chart's values.")
+        "Add the kind to rbac.extraScaleTargets in the chart's values.")
     KIND_NOT_SUPPORTED = ("KindNotSupported", _C, "This kind can't be tuned",
         "The kind does not exist in the cluster or has no scale subresource.",
         "Name a Deployment, StatefulSet, DaemonSet or a kind with a scale subresource.")
@@ -197,7 +197,7 @@ class Reason(StrEnum):
         "Set constraints.replicas.statefulSetOptIn to true.")
     SCALE_FORBIDDEN = ("ScaleForbidden", _L, "May not scale this kind",
         "The operator has no right to its /scale.",
-        "Add the kind to scalableKinds in the chart's values.")
+        "Add the kind to rbac.extraScaleTargets in the chart's values.")
 
     # Requests
     ADMISSION_POLICY_MISSING = ("AdmissionPolicyMissing", _L, "New pods start with the template's values",

@@ -2,10 +2,10 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from trimtab.api.datasource import Datasource
@@ -36,6 +36,15 @@ class LeaseSettings(SettingsModel):
     duration_seconds: Annotated[float, Field(gt=0)] = 15.0
     renew_seconds: Annotated[float, Field(gt=0)] = 10.0
     retry_seconds: Annotated[float, Field(gt=0)] = 2.0
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if not self.duration_seconds > self.renew_seconds > 1.2 * self.retry_seconds:
+            raise ValueError(
+                "durationSeconds must be above renewSeconds, and that above 1.2 times retrySeconds, or two may lead;"
+                " the usual set is 15, 10 and 2"
+            )
+        return self
 
 
 class OperatorSettings(SettingsModel):
@@ -70,6 +79,14 @@ class OperatorSettings(SettingsModel):
     log_format: Annotated[str, Field(pattern="^(json|text)$")] = "json"
     """json for machines, text for people."""
 
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        names = [one.name for one in self.datasources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two datasources are called {', '.join(twice)}; rename one of them")
+        return self
+
 
 def load_settings(path: Path | None) -> OperatorSettings:
     """The settings in a YAML file; the defaults when there is none.
@@ -80,12 +97,13 @@ def load_settings(path: Path | None) -> OperatorSettings:
     if path is None:
         return OperatorSettings()
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: not readable as YAML ({error}); mount the chart's settings file") from error
     try:
         return OperatorSettings.model_validate(raw if raw is not None else {})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{path}: {where}: {first['msg']}; correct it in the chart's values") from error
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        said = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{path}: {where}: {said}; correct it in the chart's values") from error

@@ -8,14 +8,16 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from pythonjsonlogger.json import JsonFormatter
 
 from trimtab.act.actuator import Actuator
-from trimtab.act.gate import Gate
+from trimtab.act.gate import WRITE_SECONDS, Gate, Priority
 from trimtab.api.settings import OperatorSettings, SettingsError, load_settings
 from trimtab.handlers import run_frame
 from trimtab.kube.client import KubeClient
@@ -25,9 +27,11 @@ from trimtab.kube.lease_settings import LeaseSettings, unique_identity
 from trimtab.kube.world import World
 from trimtab.loop import Loop, Rooms
 from trimtab.observe.configs import ConfigStore
+from trimtab.observe.counted import CountedSource
+from trimtab.observe.errors import PresetError
 from trimtab.observe.history import History
 from trimtab.observe.observer import Observer
-from trimtab.observe.presets import load_presets
+from trimtab.observe.presets import Preset, load_presets
 from trimtab.observe.prometheus import PrometheusSource
 from trimtab.record.events import EventRecorder
 from trimtab.record.health import Health, serve
@@ -49,7 +53,8 @@ def run(settings_path: Path | None, kubeconfig: Path | None, namespace: str | No
     """Run the operator until SIGTERM."""
     try:
         settings = load_settings(settings_path)
-    except SettingsError as error:
+        presets = load_presets(settings.presets_dir)
+    except (SettingsError, PresetError) as error:
         raise click.ClickException(str(error)) from error
     configure_logging(settings.log_format)
     if kubeconfig is not None:
@@ -57,7 +62,7 @@ def run(settings_path: Path | None, kubeconfig: Path | None, namespace: str | No
     namespace = namespace or os.environ.get("POD_NAMESPACE") or "trimtab-system"
     identity = os.environ.get("POD_NAME") or socket.gethostname()
     try:
-        asyncio.run(operate(settings, namespace, identity, dry_run=dry_run))
+        asyncio.run(operate(settings, presets, namespace, identity, dry_run=dry_run))
     except Unavailable as error:
         raise click.ClickException(f"no API server: {error}; check the kubeconfig or the service account") from error
 
@@ -74,7 +79,14 @@ def configure_logging(log_format: str) -> None:
     logging.getLogger("kopf").setLevel(logging.WARNING)
 
 
-async def operate(settings: OperatorSettings, namespace: str, identity: str, *, dry_run: bool = False) -> None:
+async def operate(
+    settings: OperatorSettings,
+    presets: Mapping[str, Preset],
+    namespace: str,
+    identity: str,
+    *,
+    dry_run: bool = False,
+) -> None:
     """Serve probes, wait for the lease, lead, and return when the lease is lost or a signal came.
 
     Raises:
@@ -98,9 +110,11 @@ async def operate(settings: OperatorSettings, namespace: str, identity: str, *, 
     metrics.leader.set_function(lambda: float(elector.is_leader))
     health.ready = True
 
+    process = Process(settings, presets, namespace, identity, client, elector, health, metrics, dry_run)
+
     async def lead() -> None:
         health.lead()
-        await work(settings, client, elector, health, metrics, namespace, identity, dry_run=dry_run)
+        await process.work()
 
     candidacy = asyncio.create_task(elector.run(lead), name="candidacy")
     # For followers; kopf puts its own handlers in place while it runs, and its end ends the leader.
@@ -115,81 +129,85 @@ async def operate(settings: OperatorSettings, namespace: str, identity: str, *, 
     _log.info("stopped")
 
 
-async def work(
-    settings: OperatorSettings,
-    client: KubeClient,
-    elector: LeaderElector,
-    health: Health,
-    metrics: OperatorMetrics,
-    namespace: str,
-    identity: str,
-    *,
-    dry_run: bool,
-) -> None:
-    """A leader's work: the tick and kopf's frame; when one ends, so does the other."""
-    store = ConfigStore.within(settings.namespaces)
-    sources = {one.name: PrometheusSource(one, random.Random()) for one in settings.datasources}
-    loop = _loop(settings, client, elector, health, metrics, namespace, identity, store, sources, dry_run)
-    # The tick starts first: kopf cancels whatever task was made after it started.
-    tasks = [
-        asyncio.create_task(loop.run(), name="tick"),
-        asyncio.create_task(run_frame(store, settings.namespaces), name="frame"),
-    ]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for source in sources.values():
-            await source.aclose()
-    for task in done:
-        if not task.cancelled():
-            task.result()
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What a leader works with."""
 
+    settings: OperatorSettings
+    presets: Mapping[str, Preset]
+    namespace: str
+    identity: str
+    client: KubeClient
+    elector: LeaderElector
+    health: Health
+    metrics: OperatorMetrics
+    dry_run: bool
 
-def _loop(
-    settings: OperatorSettings,
-    client: KubeClient,
-    elector: LeaderElector,
-    health: Health,
-    metrics: OperatorMetrics,
-    namespace: str,
-    identity: str,
-    store: ConfigStore,
-    sources: dict[str, PrometheusSource],
-    dry_run: bool,
-) -> Loop:
-    """The rooms, wired together."""
-    # A write may take as long as others wait for after this process stopped renewing (kube/lease.py).
-    leading = elector.still_leading
-    world = World(client, namespaces=settings.namespaces)
-    gate = Gate(
-        mode=settings.mode,
-        leading=leading,
-        writes_per_second=settings.writes_per_second,
-        changes_per_minute=settings.max_changes_per_minute,
-        rollback_stop_share=settings.rollback_stop_share,
-        dry_run=dry_run,
-    )
-    rooms = Rooms(
-        client=client,
-        world=world,
-        observer=Observer(world, sources, load_presets(settings.presets_dir), settings, own_namespace=namespace),
-        history=History(sources, settings.datasources),
-        actuator=Actuator(
-            client,
-            world,
-            gate,
-            time.time,
-            discovery=world.discovery,
-            knobs_enabled=settings.knobs_enabled,
-            shapes_new_pods=lambda: settings.admission_policy_enabled and world.capabilities.shapes_new_pods,
-        ),
-        gate=gate,
-        recorder=Recorder(
-            client, EventRecorder(client, identity, allowed=leading), metrics, may_write=lambda _kind: leading()
-        ),
-        health=health,
-    )
-    return Loop(store, rooms, tick_seconds=settings.tick_seconds)
+    async def work(self) -> None:
+        """A leader's work: the tick and kopf's frame; when one ends, so does the other."""
+        store = ConfigStore.within(self.settings.namespaces)
+        sources = {one.name: PrometheusSource(one, random.Random()) for one in self.settings.datasources}
+        loop = Loop(store, self._rooms(sources), tick_seconds=self.settings.tick_seconds)
+        # The tick starts first: kopf cancels whatever task was made after it started.
+        tasks = [
+            asyncio.create_task(loop.run(), name="tick"),
+            asyncio.create_task(run_frame(store, self.settings.namespaces), name="frame"),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for source in sources.values():
+                await source.aclose()
+        for task in done:
+            if not task.cancelled():
+                task.result()
+
+    def _rooms(self, sources: Mapping[str, PrometheusSource]) -> Rooms:
+        """The rooms, wired together."""
+        settings, client = self.settings, self.client
+        # A write may take as long as others wait for after this process stopped renewing (kube/lease.py).
+        write_seconds = min(WRITE_SECONDS, settings.lease.duration_seconds - settings.lease.renew_seconds)
+        world = World(client, namespaces=settings.namespaces)
+        gate = Gate(
+            mode=settings.mode,
+            leading=self.elector.still_leading,
+            writes_per_second=settings.writes_per_second,
+            changes_per_minute=settings.max_changes_per_minute,
+            rollback_stop_share=settings.rollback_stop_share,
+            dry_run=self.dry_run,
+            write_seconds=write_seconds,
+        )
+        events = EventRecorder(
+            client, self.identity, allowed=lambda: gate.tell(Priority.STATUS), write_seconds=write_seconds
+        )
+        counted = {name: CountedSource(source, self._counter(name)) for name, source in sources.items()}
+        return Rooms(
+            client=client,
+            world=world,
+            observer=Observer(world, counted, self.presets, settings, own_namespace=self.namespace),
+            history=History(counted, settings.datasources),
+            actuator=Actuator(
+                client,
+                world,
+                gate,
+                time.time,
+                discovery=world.discovery,
+                knobs_enabled=settings.knobs_enabled,
+                shapes_new_pods=lambda: settings.admission_policy_enabled and world.capabilities.shapes_new_pods,
+            ),
+            gate=gate,
+            recorder=Recorder(
+                client,
+                events,
+                self.metrics,
+                may_write=lambda urgent: gate.tell(Priority.ALERT if urgent else Priority.STATUS),
+                write_seconds=write_seconds,
+            ),
+            health=self.health,
+        )
+
+    def _counter(self, datasource: str) -> Callable[[str], None]:
+        return lambda kind: self.metrics.queries.labels(datasource, kind).inc()

@@ -28,6 +28,7 @@ def judge(seen: Observation, state: State) -> AlertPlan:
     held.cleared_since[ended] = now
     lasting = past & (now - held.breach_since >= rules.for_seconds)
     resolved = inside & held.firing & (now - held.cleared_since >= rules.keep_seconds)
+    was_firing = held.firing.copy()
     held.firing[lasting] = True
     held.firing[resolved] = False
     held.cleared_since[~held.firing] = np.nan
@@ -41,7 +42,8 @@ def judge(seen: Observation, state: State) -> AlertPlan:
         firing=held.firing.copy(),
         since=held.since.copy(),
         cleared_since=held.cleared_since.copy(),
-        changed=changed,
+        # Becoming pending, or quiet for the first time, is no news.
+        changed=changed & (was_firing | held.firing),
     )
 
 

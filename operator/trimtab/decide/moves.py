@@ -172,7 +172,8 @@ def rest_knob(t: Tick, k: int, made: Decision) -> None:
     held.direction[k] = -1 if made.after > made.before else 1
     held.step[k] = max(float(held.step[k]) / 2, settings.step_floor)
     failures = int(held.failures[k])
-    rest = settings.knob_cooldown * min(4, failures) * 2.0 ** min(max(failures - 4, 0), 10)
+    length = settings.knob_rest * float(t.seen.workloads.trial_seconds[t.seen.knobs.workload[k]])
+    rest = length * min(4, failures) * 2.0 ** min(max(failures - 4, 0), 10)
     held.rest_until[k] = t.seen.now + min(rest, settings.knob_rest_max)
 
 

@@ -76,7 +76,7 @@ class AlertPlan(Table):
     cleared_since: F8 = column("f8", NAN)
     """Unix time since when a firing alert is back inside; NaN otherwise."""
     changed: B1 = column(bool, False)
-    """The state differs from the one before: an event is due."""
+    """An alert began to fire, resolved, or lost its data while firing: an event is due."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def _recall(state: State, seen: Observation, w: int, made: Decision, settings: S
     elif made.lever is Lever.KNOB:
         for k in np.flatnonzero(seen.knobs.key == subject) if made.reason is Reason.KNOB_TRIAL_ROLLED_BACK else ():
             state.knobs.direction[k] = -1 if made.after > made.before else 1
-            state.knobs.rest_until[k] = made.time + settings.knob_cooldown
+            state.knobs.rest_until[k] = made.time + settings.knob_rest * float(seen.workloads.trial_seconds[w])
     else:
         cpu = made.lever is Lever.CPU
         for c in np.flatnonzero(seen.containers.key == subject):

@@ -115,6 +115,8 @@ class Settings:
     """Share of the verify window left out at its start: the queries look back."""
     worse: float = 0.10
     """Latency this much higher than before, with the target now missed, means that a move hurt."""
+    load_change: float = 0.25
+    """Relative rise of the arrival rate that explains a missed target better than a saving does."""
     cost_worse: float = 0.05
     """Cost a request this much higher than before means that a knob value hurt."""
     apply_seconds: float = 600.0
@@ -131,8 +133,8 @@ class Settings:
     """Smallest step in octaves, log2 1.15; an integer step of one is always possible."""
     step_growth: float = 1.5
     """Factor on the step after a success; a failure halves it."""
-    trial_block: float = 60.0
-    """Seconds averaged into one sample of a trial (one-minute samples)."""
+    trial_blocks: int = 10
+    """Blocks a trial is cut into; the mean of one is one sample: a minute at the default of 600 s."""
     trial_samples: int = 5
     """Samples before a verdict."""
     trial_skip: float = 0.25
@@ -146,8 +148,8 @@ class Settings:
     trial_abort: float = 1.5
     trial_abort_cold: float = 3.0
     """A trial pod past this many times the target, while the others meet it, ends the trial (cold: in warm-up)."""
-    knob_cooldown: float = 1200.0
-    """Seconds of rest after a failed trial, times min(4, failures): 4 epochs of 5 minutes. Doubles from the 5th on."""
+    knob_rest: float = 2.0
+    """Rest after a failed trial, in lengths of a trial, times min(4, failures): 4 epochs of 5 min at its default."""
     knob_rest_max: float = DAY
     """Longest rest: a knob at its optimum is looked at once a day."""
     trial_start_seconds: float = 900.0

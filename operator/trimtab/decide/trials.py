@@ -80,7 +80,7 @@ def _sample(t: Tick, w: int, k: int, trial: Trial) -> Trial:
     warm = now - trial.ready_at >= t.settings.trial_skip * float(t.seen.workloads.trial_seconds[w])
     if not warm or not t.seen.workloads.due[w] or t.signals.no_traffic[w]:
         return trial
-    block = int(now // t.settings.trial_block)
+    block = int((now - trial.ready_at) // _block(t, w))
     if block != trial.block:
         latency, cost, level = trial.filling
         trial = replace(
@@ -100,6 +100,11 @@ def _sample(t: Tick, w: int, k: int, trial: Trial) -> Trial:
         level.plus(_log(mine, target)),
     )
     return replace(trial, filling=filling)
+
+
+def _block(t: Tick, w: int) -> float:
+    """Seconds averaged into one sample of a trial."""
+    return float(t.seen.workloads.trial_seconds[w]) / t.settings.trial_blocks
 
 
 def _log(top: float, bottom: float) -> float:
@@ -136,7 +141,7 @@ def _verdict(t: Tick, w: int, k: int, trial: Trial, by_cost: bool) -> Trial | No
     said = f"{what} {text.change(1.0, math.exp(tally.mean))}" if tally.count else f"{what} unknown"
     if tally.count >= 2:
         low, high = (text.change(1.0, math.exp(tally.mean + sign * half)) for sign in (-1, 1))
-        said = f"{said} ({low} to {high}) in {tally.count} min beside the other pods"
+        said = f"{said} ({low} to {high}) in {tally.count} × {text.seconds(_block(t, w))} beside the other pods"
     if better and by_cost and trial.level.mean > math.log(1 - settings.near_target):
         return _fail(t, k, trial, OutcomeState.ROLLED_BACK, f"{said}, but its latency comes too near the target.")
     if not better:

@@ -42,6 +42,9 @@ def _advance(t: Tick, w: int, verify: Verify) -> Verify | None:
         return Verify(made, since=t.seen.now, measured_at=t.seen.now, bad=verify.bad)
     if not _in_force(t, w, made, arrived=False):
         return _end(t, verify, OutcomeState.CONFOUNDED, "It was changed from outside while it was watched.")
+    surge = _surge(t, w, made)
+    if surge:
+        return _end(t, verify, OutcomeState.CONFOUNDED, surge)
     harm = _harm(t, w, verify)
     if harm:
         undo(t, w, verify, harm)
@@ -148,6 +151,17 @@ def _sample(t: Tick, w: int, verify: Verify) -> Verify:
     if math.isfinite(signals.cost[w]):
         verify = replace(verify, costs=verify.costs + 1, log_cost=verify.log_cost + math.log(float(signals.cost[w])))
     return verify
+
+
+def _surge(t: Tick, w: int, made: Decision) -> str:
+    """Whether a missed target is explained by more load, not by the saving; empty: it is not.
+
+    Taking the saving back would not help and would take the step that the replicas need.
+    """
+    before, now = made.inputs.get("arrivalRate", NAN), float(t.seen.workloads.arrival_rate[w])
+    if made.reason not in CUTS or not t.signals.missed[w] or not now > before * (1 + t.settings.load_change):
+        return ""
+    return f"The load rose from {text.number(before)} to {text.number(now)} requests/s while it was watched."
 
 
 def _harm(t: Tick, w: int, verify: Verify) -> str:

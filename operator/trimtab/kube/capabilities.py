@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from trimtab.kube.client import KubeClient
 from trimtab.kube.discovery import Discovery
 from trimtab.kube.errors import Forbidden, KubeError, NotFound
-from trimtab.kube.paths import resource_path
 from trimtab.kube.raw import text
 
 POLICY_GROUP = "admissionregistration.k8s.io"
@@ -22,31 +21,27 @@ class Capabilities:
     """pods/resize is served (beta, on by default, from 1.33)."""
     admission_policy: bool | None = None
     """MutatingAdmissionPolicy v1 is served (1.36)."""
-    policy_bound: bool | None = None
-    """The chart's binding exists. None also when the operator may not read it: it needs no such right."""
     scaled_objects: bool | None = None
     vertical_autoscalers: bool | None = None
     tuning_profiles: bool | None = None
 
     @property
     def shapes_new_pods(self) -> bool:
-        """Whether new pods get their values at admission, as far as is known."""
-        return bool(self.admission_policy) and self.policy_bound is not False and bool(self.tuning_profiles)
+        """Whether new pods can get their values at admission; whether the policy is installed, the settings say."""
+        return bool(self.admission_policy) and bool(self.tuning_profiles)
 
 
-async def probe(client: KubeClient, discovery: Discovery, *, binding: str, before: Capabilities) -> Capabilities:
+async def probe(client: KubeClient, discovery: Discovery, *, before: Capabilities) -> Capabilities:
     """Ask the API server; what it cannot say now stays as it was before. Never raises KubeError."""
-    version, bound = await asyncio.gather(
-        _version(client, before.version), _bound(client, binding, before.policy_bound)
-    )
-    resize, policy, keda, vpa, profiles = await asyncio.gather(
+    version, resize, policy, keda, vpa, profiles = await asyncio.gather(
+        _version(client, before.version),
         _served(discovery, "v1", "Pod", before.pod_resize, subresource="resize"),
         _served(discovery, f"{POLICY_GROUP}/v1", "MutatingAdmissionPolicy", before.admission_policy),
         _served(discovery, "keda.sh/v1alpha1", "ScaledObject", before.scaled_objects),
         _served(discovery, "autoscaling.k8s.io/v1", "VerticalPodAutoscaler", before.vertical_autoscalers),
         _served(discovery, "trimtab.dev/v1alpha1", "TuningProfile", before.tuning_profiles),
     )
-    return Capabilities(version, resize, policy, bound, keda, vpa, profiles)
+    return Capabilities(version, resize, policy, keda, vpa, profiles)
 
 
 async def _version(client: KubeClient, before: str) -> str:
@@ -68,13 +63,3 @@ async def _served(
     except KubeError:
         return before
     return not subresource or subresource in found.subresources
-
-
-async def _bound(client: KubeClient, binding: str, before: bool | None) -> bool | None:
-    try:
-        await client.get(resource_path(POLICY_GROUP, "v1", "mutatingadmissionpolicybindings", None, binding))
-    except NotFound:
-        return False
-    except KubeError:
-        return before
-    return True

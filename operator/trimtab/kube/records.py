@@ -63,7 +63,8 @@ class PodRecord:
     owner_uid: str = ""
     """Controlling owner (controller: true); empty for an orphan."""
     trial_of: str = ""
-    """Value of the label trimtab.dev/trial (name of the PerformanceConfig); empty for other pods."""
+    """Value of the label trimtab.dev/trial (name of the PerformanceConfig) of a pod without a controller; empty for
+    other pods."""
     trial_deadline: float = 0.0
     """Unix time of the annotation trimtab.dev/trial-deadline; 0: none."""
     trial_knob: str = ""

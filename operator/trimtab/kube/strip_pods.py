@@ -52,7 +52,8 @@ def strip_pod(raw: Mapping[str, Any]) -> PodRecord | None:
         owner_kind=owner_kind,
         owner_name=owner_name,
         owner_uid=owner_uid,
-        trial_of=labels.get(TRIAL_LABEL, ""),
+        # A trial pod has no controller. A template that carries the label makes none: its pods are the workload's.
+        trial_of="" if owner_uid else labels.get(TRIAL_LABEL, ""),
         trial_deadline=_deadline(annotations.get(DEADLINE_ANNOTATION, "")),
         trial_knob=annotations.get(KNOB_ANNOTATION, ""),
         deletion_cost=annotations.get(DELETION_COST, ""),

@@ -49,7 +49,6 @@ from trimtab.kube.strip import (
 RECHECK_SECONDS = 120.0
 """How often the cluster is asked for what it serves: a CRD may be installed at any time."""
 POLL_SECONDS = 15.0
-BINDING = "trimtab"
 _WATCHED = {"Deployment", "StatefulSet", "DaemonSet"}
 
 _log = logging.getLogger(__name__)
@@ -68,7 +67,6 @@ class World:
         *,
         namespaces: Sequence[str] = (),
         discovery: Discovery | None = None,
-        binding: str = BINDING,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -76,7 +74,7 @@ class World:
         self.discovery = discovery or Discovery(client)
         self.namespaces = tuple(namespaces)
         self.capabilities = Capabilities()
-        self._binding, self._sleep = binding, sleep
+        self._sleep = sleep
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._asked_at = -math.inf
@@ -165,7 +163,7 @@ class World:
         """One round of what is asked instead of watched. `start` does it by itself every 15 s."""
         if self._clock() - self._asked_at >= RECHECK_SECONDS or self._unknown():
             before = self.capabilities
-            self.capabilities = await probe(self.client, self.discovery, binding=self._binding, before=before)
+            self.capabilities = await probe(self.client, self.discovery, before=before)
             self._asked_at = self._clock()
             await self._optional(self._scaled, self.capabilities.scaled_objects)
             await self._optional(self._vpas, self.capabilities.vertical_autoscalers)

@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator
 
 from trimtab.api.constraints import Knob
 from trimtab.api.monitoring import Scope
-from trimtab.api.reasons import Reason
+from trimtab.api.reasons import Reason, find_reason
 from trimtab.decide.observation import Lever
 from trimtab.kube.records import ContainerSpec, PodRecord
 from trimtab.kube.strip import HPA, SCALED_OBJECT, VPA
 from trimtab.observe.cases import RESOURCES, WORD, Case, Finding
 
+MAX_LABEL = 63
+"""Characters of a label's value; the trial label holds the resource's name."""
 Check = Callable[[Case], Iterator[Finding]]
-_REASONS = {reason.value: reason for reason in Reason}
 
 
 def owners(case: Case) -> Iterator[Finding]:
@@ -192,11 +193,18 @@ def swaps(case: Case) -> Iterator[Finding]:
             "A knob value can't be kept on new pods without the admission policy; enable admissionPolicy in the "
             "chart's values (Kubernetes 1.36).",
         )
+    if case.target.kind == "Deployment" and len(case.config.name) > MAX_LABEL:
+        yield Finding(
+            Lever.KNOB,
+            Reason.LEVER_NOT_SUPPORTED,
+            f"The name of this PerformanceConfig is longer than the {MAX_LABEL} characters of the label that trial pods "
+            "carry; give it a shorter one.",
+        )
     for refusal in case.target.swap_refusals:
         reason, _, phrase = refusal.partition(": ")
         yield Finding(
             Lever.KNOB,
-            _REASONS[reason],
+            find_reason(reason) or Reason.LEVER_NOT_SUPPORTED,
             f"{case.name} can't run a trial pod beside the others: {phrase}.",
         )
     spec = case.config.spec

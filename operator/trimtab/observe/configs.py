@@ -6,16 +6,16 @@ A watch may miss a deletion (between two lists, or while the process was busy), 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from trimtab.api.resource import Invalid, Metadata, PerformanceConfig, parse_config
+from trimtab.api.resource import Invalid, PerformanceConfig, parse_config
 from trimtab.api.status import PerformanceConfigStatus
 from trimtab.kube.client import KubeClient
 from trimtab.kube.paths import resource_path
+from trimtab.kube.raw import moment, text
+from trimtab.kube.strip_pods import paused
 from trimtab.observe.config import ConfigRecord
 
-PAUSE = "trimtab.dev/pause"
 _COLLECTION = resource_path("trimtab.dev", "v1alpha1", "performanceconfigs")
 
 _log = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ class ConfigStore:
     invalid: dict[str, InvalidRecord] = field(default_factory=dict)
     statuses: dict[str, PerformanceConfigStatus] = field(default_factory=dict)
     _namespaces: tuple[str, ...] = ()
+    _versions: dict[str, int] = field(default_factory=dict)
+    _buried: set[str] = field(default_factory=set)
+    """uids that the watch saw deleted while a list was being read: the list may still hold them."""
 
     @classmethod
     def within(cls, namespaces: list[str]) -> "ConfigStore":
@@ -52,17 +55,22 @@ class ConfigStore:
         key = f"{meta.namespace}/{meta.name}"
         if not meta.name or (self._namespaces and meta.namespace not in self._namespaces):
             return
+        version = int(meta.resource_version) if meta.resource_version.isdecimal() else 0
         if self._uid(key) != meta.uid:
             self.statuses[key] = found.status
+        elif version < self._versions.get(key, 0):
+            return  # a list is read over seconds; what the watch told meanwhile is newer
+        self._versions[key] = version
         if isinstance(found, PerformanceConfig):
             self.invalid.pop(key, None)
-            self.configs[key] = _record(found)
+            self.configs[key] = _record(found, raw)
         else:
             self.configs.pop(key, None)
             self.invalid[key] = InvalidRecord(key, meta.uid, meta.generation, found)
 
     def gone(self, namespace: str, name: str, uid: str) -> None:
         """An object was deleted; a namesake with another uid stays."""
+        self._buried.add(uid)
         key = f"{namespace}/{name}"
         if self._uid(key) == uid:
             self._forget(key)
@@ -76,15 +84,20 @@ class ConfigStore:
         collections = [
             resource_path("trimtab.dev", "v1alpha1", "performanceconfigs", namespace) for namespace in self._namespaces
         ] or [_COLLECTION]
+        # The watch goes on while the list is read: what it adds is not in the list, what it deletes may be.
+        before = self.configs.keys() | self.invalid.keys()
+        self._buried.clear()
         found: list[Mapping[str, Any]] = []
         for path in collections:
             found.extend((await client.list(path)).get("items", []))
         alive = set()
         for raw in found:
-            meta = raw.get("metadata", {})
-            alive.add(f"{meta.get('namespace')}/{meta.get('name')}")
+            if text(raw, "metadata", "uid") in self._buried:
+                continue
+            alive.add(f"{text(raw, 'metadata', 'namespace')}/{text(raw, 'metadata', 'name')}")
             self.see(raw)
-        for key in (self.configs.keys() | self.invalid.keys()) - alive:
+        self._buried.clear()
+        for key in before - alive:
             _log.info("resource is gone", extra={"resource": key})
             self._forget(key)
 
@@ -93,25 +106,18 @@ class ConfigStore:
         return known.uid if known else None
 
     def _forget(self, key: str) -> None:
-        for table in (self.configs, self.invalid, self.statuses):
+        for table in (self.configs, self.invalid, self.statuses, self._versions):
             table.pop(key, None)
 
 
-def _record(found: PerformanceConfig) -> ConfigRecord:
+def _record(found: PerformanceConfig, raw: Mapping[str, Any]) -> ConfigRecord:
     meta = found.metadata
     return ConfigRecord(
         namespace=meta.namespace,
         name=meta.name,
         uid=meta.uid,
         generation=meta.generation,
-        created=_unix(meta),
+        created=moment(raw, "metadata", "creationTimestamp"),
         spec=found.spec,
-        paused=meta.annotations.get(PAUSE, "false").lower() not in ("false", ""),
+        paused=paused(raw),
     )
-
-
-def _unix(meta: Metadata) -> float:
-    try:
-        return datetime.fromisoformat(meta.creation_timestamp).timestamp()
-    except ValueError:
-        return 0.0

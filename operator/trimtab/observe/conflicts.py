@@ -104,6 +104,8 @@ class _Front:
     """The value we wrote last, None before."""
     standing: bool = False
     """Whether that value was not yet seen to be undone."""
+    behind: int = 0
+    """Revision of the workload before we wrote: what is seen of it, or of one before, is older than our value."""
     generation: int = 0
     reverts: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=2))
     war: War | None = None
@@ -119,17 +121,27 @@ class RevertWatch:
         self._war_seconds, self._truce_seconds = war_seconds, truce_seconds
         self._fronts: dict[tuple[str, Lever, str], _Front] = {}
 
-    def wrote(self, key: str, lever: Lever, value: float, *, subject: str = "") -> None:
-        """We set this value."""
+    def wrote(self, key: str, lever: Lever, value: float, *, revision: int = 0, subject: str = "") -> None:
+        """We set this value; `revision` is the workload's metadata.generation as last seen before, 0: not known."""
         front = self._fronts.setdefault((key, lever, subject), _Front())
-        front.ours, front.standing = value, True
+        front.ours, front.standing, front.behind = value, True, revision
 
     def saw(
-        self, key: str, lever: Lever, value: float, *, manager: str, generation: int, now: float, subject: str = ""
+        self,
+        key: str,
+        lever: Lever,
+        value: float,
+        *,
+        manager: str,
+        generation: int,
+        now: float,
+        revision: int = 0,
+        subject: str = "",
     ) -> War | None:
         """This value stands, last written by this manager. Gives the war that is on, if any.
 
-        `generation` is that of the PerformanceConfig: a change of its spec ends a war.
+        `generation` is that of the PerformanceConfig: a change of its spec ends a war. `revision` is that of the
+        workload: a mirror that lags shows what stood before our write, which nobody set back.
         """
         front = self._fronts.setdefault((key, lever, subject), _Front(generation=generation))
         if front.generation != generation:
@@ -137,6 +149,8 @@ class RevertWatch:
             front.reverts.clear()
         if manager == OURS:
             front.ours, front.standing = value, True
+        elif 0 < revision <= front.behind:
+            pass
         elif front.standing and front.ours is not None and value != front.ours and manager:
             front.standing = False
             front.reverts.append((now, manager))

@@ -3,27 +3,11 @@
 Nothing is ever refused without a finding that names the object and the remedy.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trimtab.api.reasons import Reason
 from trimtab.decide.observation import Block, Lever
 from trimtab.observe.cases import RESOURCES, Case, wanted
 from trimtab.observe.checks import CHECKS
-
-CONFLICTS = frozenset(
-    {
-        Reason.OLDER_CONFIG_WINS,
-        Reason.OWNING_CONTROLLER,
-        Reason.REVERT_WAR,
-        Reason.HPA_OWNS_REPLICAS,
-        Reason.HPA_USES_CPU,
-        Reason.HPA_USES_MEMORY,
-        Reason.KEDA_OWNS_REPLICAS,
-        Reason.VPA_OWNS_RESOURCES,
-    }
-)
-"""What the condition Conflicted is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +43,6 @@ def judge(case: Case) -> Levers:
         blocks=tuple(Block(finding.lever, finding.reason, finding.message) for finding in findings),
         fallback=_fallback(case),
     )
-
-
-def conflicts(blocks: Iterable[Block]) -> tuple[Block, ...]:
-    """Blocks that name another controller: what the condition Conflicted is about."""
-    return tuple(block for block in blocks if block.reason in CONFLICTS)
 
 
 def _fallback(case: Case) -> str:

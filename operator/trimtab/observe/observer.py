@@ -77,6 +77,7 @@ class Observer:
         self._plans: dict[str, tuple[tuple[str, int], Plans]] = {}
         self._due: dict[str, float] = {}
         self._sampled: dict[str, float] = {}
+        self._revisions: dict[str, int] = {}
 
     async def observe(self, configs: Mapping[str, ConfigRecord], now: float) -> Seen:
         """What is, at `now` (Unix seconds). An error of one resource is its own; the others go on."""
@@ -108,7 +109,7 @@ class Observer:
 
     def wrote(self, key: str, lever: Lever, value: float) -> None:
         """Tell that a value was written, so that a revert is noticed even when it comes before the next look."""
-        self._reverts.wrote(key, lever, value)
+        self._reverts.wrote(key, lever, value, revision=self._revisions.get(key, 0))
 
     async def close(self) -> None:
         """Give up questions that are being asked. The sources are the caller's to close."""
@@ -225,6 +226,7 @@ class Observer:
         return True
 
     def _wars(self, config: ConfigRecord, target: WorkloadRecord, now: float) -> dict[Lever, War]:
+        self._revisions[config.key] = target.generation
         war = self._reverts.saw(
             config.key,
             Lever.REPLICAS,
@@ -232,6 +234,7 @@ class Observer:
             manager=target.replicas_manager,
             generation=config.generation,
             now=now,
+            revision=target.generation,
         )
         return {Lever.REPLICAS: war} if war is not None else {}
 
@@ -251,7 +254,7 @@ class Observer:
         self._reverts.forget(keys)
         self._holds.forget(keys)
         self._ooms.forget(keys, now)
-        for table in (self._plans, self._due, self._sampled):
+        for table in (self._plans, self._due, self._sampled, self._revisions):
             for gone in table.keys() - keys:
                 del table[gone]
 

@@ -62,14 +62,15 @@ def _missing(named: str, namespace: str, error: KubeError | ValueError | None, s
         return Found(
             None,
             Reason.TARGET_FORBIDDEN,
-            f"The operator may not read {named}; add the kind to scalableKinds in the chart's values.",
+            f"The operator may not read {named}; add the kind to rbac.extraScaleTargets in the chart's values.",
         )
     if isinstance(error, NotFound) and "does not serve" not in error.message:
         return Found(None, Reason.TARGET_NOT_FOUND, f"Namespace {namespace} has no {named}; create it.")
     if isinstance(error, NotFound | ValueError):
         message = error.message if isinstance(error, NotFound) else str(error)
         return Found(None, Reason.KIND_NOT_SUPPORTED, f"{named}: {message}.")
-    return Found(None, Reason.PENDING, f"{named} could not be read now: {error}; it is tried again.")
+    why = error.reason if error is not None else "no answer yet"
+    return Found(None, Reason.PENDING, f"{named} could not be read now ({why}); it is tried again.")
 
 
 def _with_defaults(target: WorkloadRecord, ranges: Collection[LimitRangeRecord]) -> WorkloadRecord:

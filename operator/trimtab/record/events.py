@@ -7,7 +7,7 @@ EventSourceObjectSpamFilter).
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -16,13 +16,19 @@ from trimtab.kube.client import KubeClient
 from trimtab.kube.errors import KubeError, NotFound
 from trimtab.kube.paths import resource_path
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 SERIES_SECONDS = 600.0
 """A repeat within this time counts up the event that exists (client-go: 10 minutes)."""
 BURST = 25
 REFILL_SECONDS = 300.0
 MAX_SERIES = 10_000
+MAX_NOTE_BYTES = 1024
+"""Bytes of UTF-8, not characters (kube-apiserver, pkg/apis/core/validation/events.go)."""
+
+
+async def _always() -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,11 @@ class Regarding:
     namespace: str
     name: str
     uid: str
+
+    @property
+    def key(self) -> str:
+        """namespace/name, for the log."""
+        return f"{self.namespace}/{self.name}"
 
 
 @dataclass(slots=True)
@@ -55,12 +66,14 @@ class _Bucket:
 class EventRecorder:
     """Writes events; the same (object, reason, note) within ten minutes is counted on one event.
 
-    `allowed` is asked before each write (leader and write budget); a refused event is dropped: events are advice.
+    `allowed` is asked before each write, and waits for the write budget; a refused event is dropped: events are
+    advice. `write_seconds` bounds one write.
     """
 
     client: KubeClient
     instance: str
-    allowed: Callable[[], bool] = lambda: True
+    allowed: Callable[[], Awaitable[bool]] = _always
+    write_seconds: float = 5.0
     write_every: float = 60.0
     """A counted repeat is written at most this often; the count in between is kept."""
     _series: OrderedDict[str, _Series] = field(default_factory=OrderedDict)
@@ -77,7 +90,7 @@ class EventRecorder:
         action: str = "Tune",
     ) -> bool:
         """Emit one event; returns whether something was written. Never raises for a refused write."""
-        note = note[:1024]
+        note = _clipped(note)
         identity = "\n".join((regarding.uid, reason, note))
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
         known = self._series.get(key)
@@ -88,11 +101,15 @@ class EventRecorder:
                 return False
             known.written = now
             return await self._count(regarding, known)
-        if not self._take(regarding.uid, now) or not self.allowed():
+        if not self._take(regarding.uid, now) or not await self.allowed():
             return False
-        name = f"{regarding.name[:200]}.{key}.{int(now * 1000):x}"
+        # Cut short, a name may end in what no part of a name may end in.
+        name = f"{regarding.name[:200].rstrip('-.')}.{key}.{int(now * 1000):x}"
         self._remember(key, _Series(name, now, now, now))
-        return await self._create(regarding, reason, note, now, name, warning, action)
+        if await self._create(regarding, reason, note, now, name, warning, action):
+            return True
+        self._series.pop(key, None)  # a repeat has nothing to count on
+        return False
 
     def _take(self, uid: str, now: float) -> bool:
         bucket = self._buckets.setdefault(uid, _Bucket(at=now))
@@ -142,29 +159,35 @@ class EventRecorder:
             "type": "Warning" if warning else "Normal",
         }
         try:
-            await self.client.create(resource_path("events.k8s.io", "v1", "events", regarding.namespace), body)
+            path = resource_path("events.k8s.io", "v1", "events", regarding.namespace)
+            await self.client.create(path, body, timeout_seconds=self.write_seconds)
         except KubeError as error:
-            log.warning(
-                "event not written",
-                extra={"resource": regarding.name, "reason": reason.value, "error": str(error)},
-            )
+            extra = {"resource": regarding.key, "reason": reason.value, "error": str(error)}
+            _log.warning("event not written", extra=extra)
             return False
         return True
 
     async def _count(self, regarding: Regarding, series: _Series) -> bool:
-        if not self.allowed():
+        if not await self.allowed():
             return False
         path = resource_path("events.k8s.io", "v1", "events", regarding.namespace, series.name)
         patch = {"series": {"count": series.count, "lastObservedTime": micro_time(series.last)}}
         try:
-            await self.client.merge_patch(path, patch)
+            await self.client.merge_patch(path, patch, timeout_seconds=self.write_seconds)
         except NotFound:
             self._series = OrderedDict((k, s) for k, s in self._series.items() if s is not series)
             return False
         except KubeError as error:
-            log.warning("event count not written", extra={"resource": regarding.name, "error": str(error)})
+            _log.warning("event count not written", extra={"resource": regarding.key, "error": str(error)})
             return False
         return True
+
+
+def _clipped(note: str) -> str:
+    raw = note.encode("utf-8", "replace")
+    if len(raw) <= MAX_NOTE_BYTES:
+        return raw.decode()
+    return raw[: MAX_NOTE_BYTES - 3].decode("utf-8", "ignore") + "…"
 
 
 def micro_time(now: float) -> str:

@@ -84,8 +84,19 @@ class OperatorMetrics:
         for gauge in (self.alerts_firing, self.replicas):
             _remove(gauge, namespace, name)
         for metric in metrics:
-            _remove(self.metric_value, namespace, name, metric)
+            self.forget_metric(namespace, name, metric)
+
+    def set_target(self, namespace: str, name: str, metric: str, target: float | None) -> None:
+        """Show the target of a metric, or that it has none any more."""
+        if target is None:
             _remove(self.target_value, namespace, name, metric)
+        else:
+            self.target_value.labels(namespace, name, metric).set(target)
+
+    def forget_metric(self, namespace: str, name: str, metric: str) -> None:
+        """Drop the series of one metric that is no longer declared."""
+        _remove(self.metric_value, namespace, name, metric)
+        _remove(self.target_value, namespace, name, metric)
 
 
 def _remove(gauge: Gauge, *labels: str) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +21,12 @@ from trimtab.record.journal import Journal, amount, lever_name
 from trimtab.record.metrics import OperatorMetrics
 from trimtab.record.status import DAY, Written, build, document_of, worth_writing
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 GROUP, VERSION, KIND, PLURAL = "trimtab.dev", "v1alpha1", "PerformanceConfig", "performanceconfigs"
 CONCURRENCY = 8
+BUDGET_SECONDS = 10.0
+"""Time for writing in one tick; what is left over is written in the next ones, the longest unwritten first."""
 _OUTCOME_REASONS = {
     OutcomeState.KEPT: Reason.MOVE_KEPT,
     OutcomeState.ROLLED_BACK: Reason.MOVE_ROLLED_BACK,
@@ -44,18 +48,22 @@ _TELLING: dict[tuple[str, str], bool] = {
 class Recorder:
     """Holds what was last said of each resource, so that nothing is said twice.
 
-    `may_write(kind)` is asked before each write: leadership and the write budget ("status", "event").
+    `may_write(urgent)` is asked before each write of a status: it waits for the write budget, an alert's before
+    others', and is False where this process does not lead. `write_seconds` bounds one write. `clock` is monotonic.
     """
 
     client: KubeClient
     events: EventRecorder
     metrics: OperatorMetrics
-    may_write: Callable[[str], bool]
+    may_write: Callable[[bool], Awaitable[bool]]
+    write_seconds: float = 5.0
+    clock: Callable[[], float] = time.monotonic
     journal: Journal = field(default_factory=Journal)
     _uids: dict[str, str] = field(default_factory=dict)
     _written: dict[str, Written] = field(default_factory=dict)
     _conditions: dict[str, list[Condition]] = field(default_factory=dict)
     _series: dict[str, list[str]] = field(default_factory=dict)
+    _until: float = math.inf
 
     def resume(self, key: str, uid: str, status: PerformanceConfigStatus, decisions: Iterable[Decision]) -> None:
         """Take over what an earlier process said of a resource."""
@@ -80,9 +88,16 @@ class Recorder:
                     await self._record_one(fact, decided.get(fact.key, []), now)
                 except Exception:
                     self.metrics.errors.labels("record").inc()
-                    log.exception("record failed", extra={"resource": fact.key})
+                    _log.exception("record failed", extra={"resource": fact.key})
 
-        await asyncio.gather(*(one(fact) for fact in facts.values()))
+        self._until = self.clock() + BUDGET_SECONDS
+
+        def turn(fact: Facts) -> tuple[bool, float]:
+            written = self._written.get(fact.key)
+            quiet = fact.key not in decided and not any(alert.changed for alert in fact.alerts)
+            return quiet, written.at if written else -math.inf
+
+        await asyncio.gather(*(one(fact) for fact in sorted(facts.values(), key=turn)))
         for key in self._uids.keys() - facts.keys():
             self.forget(key)
 
@@ -113,12 +128,16 @@ class Recorder:
         for alert in facts.alerts:
             if alert.changed:
                 await self._tell_alert(regarding, alert, now)
+        if self.clock() >= self._until:
+            return  # as if this tick had not been: the next one tells it
         await self._tell_conditions(regarding, before, status.conditions, now)
         self._conditions[facts.key] = list(status.conditions)
         await self._write(facts, document_of(status), now)
 
     async def _write(self, facts: Facts, document: dict[str, Any], now: float) -> None:
-        if not worth_writing(self._written.get(facts.key), document, now) or not self.may_write("status"):
+        if not worth_writing(self._written.get(facts.key), document, now):
+            return
+        if not await self.may_write(any(alert.changed for alert in facts.alerts)):
             return
         path = resource_path(GROUP, VERSION, PLURAL, facts.namespace, facts.name, "status")
         body = {
@@ -129,12 +148,12 @@ class Recorder:
             "status": document,
         }
         try:
-            await self.client.apply(path, body, force=True)
+            await self.client.apply(path, body, force=True, timeout_seconds=self.write_seconds)
         except NotFound:
             return
         except KubeError as error:
             self.metrics.errors.labels("status").inc()
-            log.warning("status not written", extra={"resource": facts.key, "error": str(error)})
+            _log.warning("status not written", extra={"resource": facts.key, "error": str(error)})
             return
         self.metrics.writes.labels("status").inc()
         self._written[facts.key] = Written(document, now)
@@ -197,9 +216,10 @@ class Recorder:
         self.metrics.alerts_firing.labels(*where).set(sum(alert.firing for alert in facts.alerts))
         if facts.ready is not None:
             self.metrics.replicas.labels(*where).set(facts.ready)
-        names = [fact.name for fact in facts.metrics]
+        # A metric that is no longer declared would go on standing there with its last number.
+        for gone in set(self._series.get(facts.key, ())) - {fact.name for fact in facts.metrics}:
+            self.metrics.forget_metric(*where, gone)
         for fact in facts.metrics:
             self.metrics.metric_value.labels(*where, fact.name).set(fact.answer.value)
-            if fact.target is not None:
-                self.metrics.target_value.labels(*where, fact.name).set(fact.target)
-        self._series[facts.key] = sorted(set(names) | set(self._series.get(facts.key, [])))
+            self.metrics.set_target(*where, fact.name, fact.target)
+        self._series[facts.key] = [fact.name for fact in facts.metrics]

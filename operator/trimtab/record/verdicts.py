@@ -186,5 +186,4 @@ def _alerting(facts: Facts) -> Finding:
 
 def _sentence(text: str) -> str:
     """The text as a sentence that others can follow."""
-    text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -115,13 +115,14 @@ def allowed(bed: Bed, asked: list[Right], namespace: str, account: str = ACCOUNT
 
 @pytest.fixture(scope="class")
 def namespaced_release(own_cluster: Bed) -> Iterator[Bed]:
-    for name in ("served-a", "served-b", "not-served"):
-        own_cluster.kubectl("create", "namespace", name)
+    names = ("served-a", "served-b", "not-served")
+    spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names]
+    listed = {"apiVersion": "v1", "kind": "List", "items": spaces}
+    own_cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", input=json.dumps(listed))
     values = {"namespaces": ["served-a", "served-b"], "replicas": 1}
     helm("install", "trimtab", CHART, "-n", NAMESPACE, "--create-namespace", values=values, bed=own_cluster)
     yield own_cluster
     helm("uninstall", "trimtab", "-n", NAMESPACE, bed=own_cluster)
-    own_cluster.kubectl("delete", "namespace", "served-a", "served-b", "not-served")
 
 
 @pytest.fixture(scope="class")

@@ -232,3 +232,17 @@ async def test_rule_10_containers_that_are_not_listed_are_never_changed() -> Non
 
 async def test_rule_16_the_priority_of_a_move_follows_its_reason() -> None:
     assert Priority.OOM < Priority.LATENCY < Priority.ALERT < Priority.CUT < Priority.STATUS < Priority.CHECKPOINT
+
+
+@pytest.mark.parametrize("on_delete", ["Keep", "Revert"])
+async def test_a_resource_that_can_no_longer_be_read_keeps_what_its_pods_have(on_delete: str) -> None:
+    shop = Shop()
+    shop.configs["shop/tune"] = spec(onDelete=on_delete)
+    await shop.tick(app=RAISED)
+    before = len(shop.cluster.writes)
+    unreadable = {"shop/tune": None}
+    shop.configs = unreadable  # type: ignore[assignment]
+    await shop.idle()
+    assert len(shop.cluster.writes) == before
+    assert shop.entry() is not None
+    assert shop.requests() == ["250m"] * 3

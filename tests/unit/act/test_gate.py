@@ -138,7 +138,7 @@ def test_rule_15_the_fleet_wide_cap_slides_over_a_minute_and_spares_emergencies(
         held.change(Priority.CUT)
 
 
-def test_rule_15_too_many_rollbacks_stop_the_fleet_until_somebody_has_looked() -> None:
+def test_rule_15_too_many_rollbacks_stop_the_fleet_but_for_emergencies() -> None:
     time = Time()
     held = gate(time, rollback_stop_share=0.5)
     for _ in range(9):
@@ -150,8 +150,6 @@ def test_rule_15_too_many_rollbacks_stop_the_fleet_until_somebody_has_looked() -
         held.change(Priority.CUT)
     assert error.value.reason is Reason.FLEET_STOPPED
     held.change(Priority.LATENCY, emergency=True)
-    held.resume()
-    held.change(Priority.CUT)
 
 
 def test_the_stop_wears_off_with_its_verdicts() -> None:
@@ -170,3 +168,24 @@ def test_the_fleet_stops_exactly_above_the_bound(share: int, bound: float) -> No
     for number in range(20):
         held.verdict(number < share)
     assert held.stopped == (share / 20 > bound)
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+async def test_rule_16_what_is_told_passes_the_same_bucket_in_every_mode(mode: Mode) -> None:
+    time = Time()
+    one = gate(time, mode=mode, writes_per_second=1.0)
+    for _ in range(4):
+        assert await one.tell(Priority.STATUS)
+    assert time.now >= 2.0, "a burst of two, then one a second"
+
+
+async def test_a_process_that_does_not_lead_tells_nothing() -> None:
+    assert not await gate(Time(), leading=lambda: False).tell(Priority.ALERT)
+
+
+async def test_a_process_that_loses_the_lease_while_it_waits_tells_nothing() -> None:
+    time = Time()
+    one = gate(time, leading=lambda: time.now < 1.0, writes_per_second=1.0)
+    told = [await one.tell(Priority.STATUS) for _ in range(5)]
+    assert told[0]
+    assert not told[-1]

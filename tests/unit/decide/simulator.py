@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from trimtab.api.answers import AnswerKind
+from trimtab.api.reasons import Reason
 from trimtab.decide.engine import decide, learn
 from trimtab.decide.observation import Alerts, Containers, Knobs, Observation, Samples, Targets, Workloads
 from trimtab.decide.plan import Decision, Plan
@@ -235,3 +236,26 @@ class Simulator:
             for i in range(count)
         ]
         self.state = learn(self.state, replace(seen, samples=Samples.of(rows)), self.settings)
+
+
+def batched(value: int, **more: Any) -> Simulator:
+    """A knob whose CPU a request is least at 8: 0.02·(1 + |log2(value/8)|/4); latency grows with its value."""
+    given: dict[str, Any] = {
+        "service": lambda b: 0.02 * (1 + abs(math.log2(b / 8)) / 4),
+        "floor": lambda b: 0.05 + 0.005 * b,
+        "replicas": 3,
+        **more,
+    }
+    workload = {"replicas_max": 0, "min_history_seconds": 1e9, **given.pop("workload", {})}
+    return Simulator(rate=lambda t: 10.0, knob={"value": value}, workload=workload, **given)
+
+
+def steps(sim: Simulator) -> list[Decision]:
+    """Its decisions, oldest first."""
+    return sorted(sim.decisions.values(), key=lambda made: made.time)
+
+
+def limited(sim: Simulator) -> set[Reason]:
+    """What holds its levers."""
+    held = sim.plan.remarks.get(0, ()) if sim.plan is not None else ()
+    return {remark.reason for remark in held if remark.condition == "Limited"}

@@ -78,10 +78,12 @@ def test_without_a_wait_it_fires_at_once() -> None:
     assert Watch(for_seconds=0.0, keep_seconds=0.0).run(0.9, 0.1) == [FIRING, INACTIVE]
 
 
-def test_a_change_of_state_is_told_once_with_its_time() -> None:
+def test_firing_losing_data_and_resolving_are_told_once_and_nothing_before_is_news() -> None:
     watch = Watch()
-    plans = [watch.step(value) for value in (0.1, 0.1, 0.9, 0.9)]
-    assert [bool(plan.changed[0]) for plan in plans] == [True, False, True, False]
+    values = (0.1, 0.1, 0.9, 0.9, 0.9, 0.9, None, 0.1, 0.1, 0.1, 0.1)
+    plans = [watch.step(value) for value in values]
+    told = [plan.state[0] for plan in plans if plan.changed[0]]
+    assert told == [FIRING, UNKNOWN, FIRING, INACTIVE]
     assert plans[3].since[0] == START + 120
     assert math.isnan(plans[3].cleared_since[0])
 

@@ -1,21 +1,17 @@
 """The last word: what no plan passes, and what the decisions say after it."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tests.unit.decide.simulator import GIB, KEY, MIB, NAN, START, Simulator
+from tests.unit.decide.simulator import GIB, KEY, MIB, NAN, START, Simulator, limited
 from trimtab.api.reasons import Reason
 from trimtab.decide.engine import decide
 from trimtab.decide.observation import Containers, Observation, Samples
 from trimtab.decide.state import State
 
 LONG = {"min_history_seconds": 1e9}
-
-
-def limited(sim: Simulator) -> set[Reason]:
-    assert sim.plan is not None
-    return {remark.reason for remark in sim.plan.remarks.get(0, ()) if remark.condition == "Limited"}
 
 
 def busy(rate: float, **more: Any) -> Simulator:
@@ -134,13 +130,37 @@ def test_a_pod_that_is_not_guaranteed_is_kept_from_becoming_so() -> None:
 
 
 def test_where_bounds_leave_no_way_to_keep_the_qos_class_nothing_moves() -> None:
-    low = {"memory_min": [256 * MIB], "memory_max": [256 * MIB]}
-    seen, sim = pod(memory_limit=[200 * MIB], cpu_limit=[0.1], **low)
+    seen, sim = pod(
+        memory=[256 * MIB],
+        memory_min=[192 * MIB],
+        memory_limit=[300 * MIB],
+        template_memory=[192 * MIB],
+        template_memory_limit=[192 * MIB],
+        scale_limits=[True],
+        limit_below_template=[True],
+        working_set=[50 * MIB],
+        cpu_limit=[0.1],
+        cpu_max=[NAN],
+    )
+    seen.workloads.min_history_seconds[:] = 0.0
     plan, state = decide(seen, State(), sim.settings)
     assert np.isnan(plan.containers.memory[0])
     assert not plan.decisions
     assert not state.pending
-    seen, sim = pod(cpu_min=[0.5], cpu_max=[0.5], cpu_limit=[0.2], memory_limit=[128 * MIB])
+    seen = replace(seen, containers=replace(seen.containers, memory_limit=np.array([NAN])))
+    plan, _ = decide(seen, State(), sim.settings)
+    assert plan.containers.memory[0] == 192 * MIB
+    seen, sim = pod(
+        cpu=[0.4],
+        cpu_min=[0.3],
+        cpu_limit=[0.5],
+        template_cpu=[0.3],
+        template_cpu_limit=[0.3],
+        scale_limits=[True],
+        memory_limit=[128 * MIB],
+        memory_max=[NAN],
+    )
+    seen.workloads.min_history_seconds[:] = 0.0
     plan, _ = decide(seen, State(), sim.settings)
     assert np.isnan(plan.containers.cpu[0])
 

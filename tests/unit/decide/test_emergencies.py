@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.decide.simulator import GIB, MIB, NAN, START, Simulator
+from tests.unit.decide.simulator import GIB, MIB, NAN, START, Simulator, limited
 from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
 from trimtab.decide.engine import decide
@@ -16,11 +16,6 @@ FIXED = {"replicas_max": 0, "min_history_seconds": 1e9}
 def starved(need: float, have: float, **more: Any) -> Simulator:
     workload = {**FIXED, **more.pop("workload", {})}
     return Simulator(memory=have, memory_limit=have, memory_need=need, workload=workload, **more)
-
-
-def limited(sim: Simulator) -> set[Reason]:
-    assert sim.plan is not None
-    return {remark.reason for remark in sim.plan.remarks.get(0, ()) if remark.condition == "Limited"}
 
 
 def test_an_oom_kill_raises_memory_in_the_tick_that_sees_it() -> None:

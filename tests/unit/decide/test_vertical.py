@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.decide.simulator import GIB, KEY, MIB, NAN, START, Simulator
+from tests.unit.decide.simulator import GIB, KEY, MIB, NAN, START, Simulator, limited
 from trimtab.api.answers import AnswerKind
 from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
@@ -25,11 +25,6 @@ def sized(**more: Any) -> Simulator:
 
 def cuts(sim: Simulator) -> list[Any]:
     return [made for made in sim.decisions.values() if made.reason is Reason.CUT_UNUSED]
-
-
-def limited(sim: Simulator) -> set[Reason]:
-    assert sim.plan is not None
-    return {remark.reason for remark in sim.plan.remarks.get(0, ()) if remark.condition == "Limited"}
 
 
 def test_a_mis_sized_request_is_cut_by_a_quarter_first_and_then_in_halves() -> None:
@@ -268,6 +263,20 @@ def test_a_cut_that_makes_a_target_missed_is_rolled_back_and_held_off() -> None:
     assert rollback.emergency
     sim.run(2 * 3600)
     assert not [made for made in cuts(sim)[1:] if made.lever.name == "CPU"]
+
+
+def test_a_target_missed_for_more_load_is_not_blamed_on_the_cut() -> None:
+    sim = sized()
+    sim.rate = lambda t: 2.0
+    sim.run(60)
+    assert sim.cpu == 0.75
+    sim.rate = lambda t: 6.0
+    sim.floor = lambda k: 0.7
+    sim.run(60)
+    cut = next(iter(sim.decisions.values()))
+    assert cut.outcome is OutcomeState.CONFOUNDED
+    assert "rose from 2 to 6 requests/s" in cut.outcome_message
+    assert sim.cpu == 0.75
 
 
 def test_a_cut_that_brings_throttling_is_rolled_back() -> None:

@@ -254,6 +254,13 @@ def test_a_trial_pod_tells_its_resource_its_knob_and_its_deadline(deadline):
     assert record.owner_uid == ""
 
 
+def test_a_template_that_carries_the_trial_label_does_not_make_trial_pods():
+    owner = replica_set(deployment())
+    record = strip.strip_pod(pod(owner, "web-0", metadata={"labels": {"trimtab.dev/trial": "web"}}))
+    assert record.owner_uid
+    assert record.trial_of == ""
+
+
 @pytest.mark.parametrize(
     ("value", "paused"), [("true", True), ("yes", True), ("false", False), ("", False), (None, False)]
 )

@@ -220,25 +220,10 @@ async def test_a_kind_without_a_scale_subresource_is_told_apart_from_one_that_is
 
 
 async def test_the_cluster_says_whether_it_can_resize_and_shape_pods(client):
-    client.gets["/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings/trimtab"] = {}
     world = await started_world(client)
     assert world.capabilities.version == "v1.36.3"
     assert world.capabilities.pod_resize is True
-    assert world.capabilities.policy_bound is True
     assert world.capabilities.shapes_new_pods
-    await world.stop()
-
-
-async def test_an_unreadable_policy_binding_is_unknown_and_an_absent_one_is_absent(client):
-    path = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings/trimtab"
-    client.gets[path] = FORBIDDEN
-    world = await started_world(client)
-    assert world.capabilities.policy_bound is None
-    assert world.capabilities.shapes_new_pods
-    await world.stop()
-    del client.gets[path]
-    world = await started_world(client)
-    assert not world.capabilities.shapes_new_pods
     await world.stop()
 
 

@@ -119,6 +119,18 @@ def test_a_war_over_one_lever_leaves_the_others_alone():
     assert watch.saw("ns/c", Lever.CPU, 3, manager="flux", generation=1, now=70, subject="app") is None
 
 
+def test_a_mirror_that_lags_behind_our_own_write_is_no_revert():
+    watch = RevertWatch()
+    for now in (0, 15, 30):
+        watch.wrote("ns/c", Lever.REPLICAS, 5, revision=7)
+        behind = watch.saw("ns/c", Lever.REPLICAS, 3, manager="kubectl", generation=1, now=now, revision=7)
+        assert behind is None
+    for now in (45, 60):
+        watch.wrote("ns/c", Lever.REPLICAS, 5, revision=7)
+        war = watch.saw("ns/c", Lever.REPLICAS, 3, manager="kubectl", generation=1, now=now, revision=9)
+    assert war is not None, "a revision after ours is somebody's write"
+
+
 def test_resources_that_are_gone_are_forgotten():
     watch, holds = RevertWatch(), HumanHolds()
     watch.wrote("ns/c", Lever.REPLICAS, 5)

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.observe_assembly.bench import SPEC, config, deployment, pod, replica_set, template
-from trimtab.api.reasons import Reason
+from trimtab.api.reasons import CONFLICTS, Reason
 from trimtab.decide.observation import Lever
 from trimtab.kube.records import RivalRecord
 from trimtab.kube.strip import strip_daemon_set, strip_deployment, strip_pod, strip_stateful_set
 from trimtab.observe.cases import Case
 from trimtab.observe.config import elders
 from trimtab.observe.conflicts import War
-from trimtab.observe.levers import conflicts, judge
+from trimtab.observe.levers import judge
 
 KNOBS = """
     knobs: [{name: batch, container: app, env: BATCH, role: Batch, min: 1, max: 64, default: 8}]
@@ -111,7 +111,7 @@ def test_a_revert_war_stops_only_its_lever():
     found = judge(case(wars={Lever.REPLICAS: War("argocd-controller", 0.0, 1.0)}))
     assert reasons(found) == {(Lever.REPLICAS, Reason.REVERT_WAR)}
     assert "argocd-controller" in found.blocks[0].message
-    assert len(conflicts(found.blocks)) == 1
+    assert len([block for block in found.blocks if block.reason in CONFLICTS]) == 1
 
 
 def replace_target(found: Case, **changes) -> Case:

@@ -43,7 +43,7 @@ OTHER_KINDS = [
     (
         {"/apis/argo.test/v1": SERVED, PATH: Forbidden(403, "Forbidden", "no")},
         Reason.TARGET_FORBIDDEN,
-        "scalableKinds",
+        "rbac.extraScaleTargets",
     ),
     ({"/apis/argo.test/v1": SERVED, PATH: Unavailable(503, "Unavailable", "down")}, Reason.PENDING, "tried again"),
 ]

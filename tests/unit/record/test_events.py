@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from trimtab.api.reasons import Reason
-from trimtab.kube.errors import Forbidden, KubeError, NotFound
+from trimtab.kube.errors import Forbidden, KubeError, NotFound, Unavailable
 from trimtab.record.events import BURST, REFILL_SECONDS, SERIES_SECONDS, EventRecorder, Regarding, micro_time
 
 WHO = Regarding("trimtab.dev/v1alpha1", "PerformanceConfig", "shop", "rag", "uid-1")
@@ -17,14 +19,15 @@ class Api:
         self.patched: list[tuple[str, dict[str, Any]]] = []
         self.refuse: KubeError | None = None
 
-    async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def create(self, path: str, body: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
+        assert timeout_seconds == 5.0
         if self.refuse:
             raise self.refuse
         assert path == "/apis/events.k8s.io/v1/namespaces/shop/events"
         self.created.append(body)
         return body
 
-    async def merge_patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def merge_patch(self, path: str, body: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
         if self.refuse:
             raise self.refuse
         self.patched.append((path, body))
@@ -94,14 +97,36 @@ async def test_an_event_that_expired_on_the_server_is_written_anew() -> None:
 
 async def test_nothing_is_written_by_a_process_that_may_not() -> None:
     api = Api()
-    assert not await recorder(api, allowed=lambda: False).emit(WHO, Reason.SCALED_UP, "2 → 3", 0.0)
+
+    async def never() -> bool:
+        return False
+
+    assert not await recorder(api, allowed=never).emit(WHO, Reason.SCALED_UP, "2 → 3", 0.0)
     assert not api.created
 
 
-async def test_a_note_is_cut_to_what_the_api_allows() -> None:
+@pytest.mark.parametrize("letter", ["x", "→", "é", "😀", "\ud800"])
+async def test_a_note_is_cut_to_the_bytes_that_the_api_allows(letter: str) -> None:
     api = Api()
-    await recorder(api).emit(WHO, Reason.SCALED_UP, "x" * 5000, 0.0)
-    assert len(api.created[0]["note"]) == 1024
+    await recorder(api).emit(WHO, Reason.SCALED_UP, letter * 5000, 0.0)
+    assert 1020 <= len(api.created[0]["note"].encode()) <= 1024
+
+
+async def test_a_long_name_is_cut_to_one_that_the_api_takes() -> None:
+    api = Api()
+    name = "x" * 199 + "-" + "y" * 30
+    await recorder(api).emit(Regarding(WHO.api_version, WHO.kind, "shop", name, "uid-1"), Reason.SCALED_UP, "n", 0.0)
+    assert all(part.isalnum() for part in api.created[0]["metadata"]["name"].split("."))
+
+
+async def test_an_event_that_could_not_be_written_is_written_when_it_comes_again() -> None:
+    api = Api()
+    events = recorder(api)
+    api.refuse = Unavailable(0, "Timeout", "no answer")
+    assert not await events.emit(WHO, Reason.ALERT_FIRING, "slow", 0.0)
+    api.refuse = None
+    assert await events.emit(WHO, Reason.ALERT_FIRING, "slow", 15.0)
+    assert len(api.created) == 1
 
 
 def test_micro_time_has_microseconds_and_z() -> None:

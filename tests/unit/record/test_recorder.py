@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.record.builders import NOW, alert, decision, facts
+from tests.unit.record.builders import NOW, alert, decision, facts, metric
 from trimtab.api.status import OutcomeState, PerformanceConfigStatus
 from trimtab.kube.errors import KubeError, NotFound, Unavailable
 from trimtab.record.events import EventRecorder
@@ -18,7 +18,7 @@ class Api:
         self.events: list[dict[str, Any]] = []
         self.refuse: dict[str, KubeError] = {}
 
-    async def apply(self, path: str, body: dict[str, Any], *, force: bool) -> dict[str, Any]:
+    async def apply(self, path: str, body: dict[str, Any], *, force: bool, timeout_seconds: float) -> dict[str, Any]:
         name = body["metadata"]["name"]
         assert path == f"/apis/trimtab.dev/v1alpha1/namespaces/shop/performanceconfigs/{name}/status"
         if name in self.refuse:
@@ -26,14 +26,17 @@ class Api:
         self.statuses.append(body)
         return body
 
-    async def create(self, _path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def create(self, _path: str, body: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
         self.events.append(body)
         return body
 
 
-def recorder(api: Api, allowed: bool = True) -> Recorder:
+def recorder(api: Api, allowed: bool = True, **options: Any) -> Recorder:
+    async def may_write(_urgent: bool) -> bool:
+        return allowed
+
     events = EventRecorder(api, "trimtab-0")  # type: ignore[arg-type]
-    return Recorder(api, events, OperatorMetrics.create(), lambda _kind: allowed)  # type: ignore[arg-type]
+    return Recorder(api, events, OperatorMetrics.create(), may_write, **options)  # type: ignore[arg-type]
 
 
 async def test_the_same_facts_are_written_once() -> None:
@@ -115,3 +118,38 @@ async def test_a_resource_created_anew_under_the_same_name_gets_a_status_of_its_
     await tell.record({"shop/rag": facts(uid="uid-2")}, [], NOW + 15)
     assert [s["metadata"]["uid"] for s in api.statuses] == ["uid-1", "uid-2"]
     assert api.statuses[1]["status"]["decisions"] == []
+
+
+async def test_what_the_budget_of_a_tick_leaves_over_is_written_in_the_next_the_longest_unwritten_first() -> None:
+    api, time = Api(), [0.0]
+    tell = recorder(api, clock=lambda: time[0])
+    names = [f"c{number}" for number in range(20)]
+    everybody = {f"shop/{name}": facts(key=f"shop/{name}") for name in names}
+    slow = api.apply
+
+    async def apply(path: str, body: dict[str, Any], *, force: bool, timeout_seconds: float) -> dict[str, Any]:
+        time[0] += 1.0
+        return await slow(path, body, force=force, timeout_seconds=timeout_seconds)
+
+    api.apply = apply  # type: ignore[method-assign]
+    await tell.record(everybody, [], NOW)
+    first = [status["metadata"]["name"] for status in api.statuses]
+    assert 10 <= len(first) < 20
+    await tell.record(everybody, [], NOW + 15)
+    assert sorted(status["metadata"]["name"] for status in api.statuses) == sorted(names)
+
+
+async def test_a_resource_with_a_new_decision_comes_before_the_quiet_ones() -> None:
+    api = Api()
+    quiet = {f"shop/c{number}": facts(key=f"shop/c{number}") for number in range(20)}
+    await recorder(api).record(quiet | {"shop/rag": facts()}, [decision()], NOW)
+    assert api.statuses[0]["metadata"]["name"] == "rag"
+
+
+async def test_a_metric_and_a_target_that_are_no_longer_declared_are_no_longer_exported() -> None:
+    tell = recorder(Api())
+    await tell.record({"shop/rag": facts(metrics=(metric(), metric("other")))}, [], NOW)
+    await tell.record({"shop/rag": facts(metrics=(metric(target=None),))}, [], NOW + 15)
+    series = [sample for family in tell.metrics.registry.collect() for sample in family.samples]
+    assert [s.labels["metric"] for s in series if s.name == "trimtab_metric"] == ["totalLatency"]
+    assert [s for s in series if s.name == "trimtab_target"] == []
