@@ -12,7 +12,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help deps bed demo down test lint unit cluster-tests e2e coverage lock crds clean
+.PHONY: help deps bed demo down test lint unit cluster-tests e2e lock crds docs clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -47,10 +47,6 @@ lint: deps ## formatting, lint, types and layers
 unit: deps ## fast tests
 	@$(VENV)/bin/pytest tests/unit -q
 
-coverage: deps ## branches of decide that the tests reach (at least 95%)
-	@$(VENV)/bin/coverage run --source=operator/trimtab/decide -m pytest tests/unit/decide -q
-	@$(VENV)/bin/coverage report --fail-under=95
-
 cluster-tests: bed ## tests against a real API server and a real Prometheus
 	@$(VENV)/bin/pytest tests/integration -q
 
@@ -58,12 +54,14 @@ e2e: bed ## tests on real pods
 	@$(VENV)/bin/pytest tests/e2e -q
 
 test: lint bed ## everything that must pass
-	@$(VENV)/bin/coverage run --source=operator/trimtab/decide -m pytest tests -q
-	@$(VENV)/bin/coverage report --fail-under=95
+	@bash scripts/tests.sh $(VENV)
 
 crds: deps ## write crds/ from the models
 	@$(VENV)/bin/trimtab crd --out crds
 	@$(VENV)/bin/trimtab crd --out charts/trimtab/files/crds
+
+docs: deps ## write docs/reference.md from the code
+	@$(PY) -m scripts.docs
 
 lock: deps ## pin the dependencies anew
 	@$(VENV)/bin/uv pip compile -q --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements/operator.txt

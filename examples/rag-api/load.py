@@ -67,12 +67,12 @@ class Plan:
 def shape_rate(shape: str, *, seed: int, duration: float, base: float, peak: float) -> Rate:
     """The load's rate over time, in requests a second, always between base and peak.
 
-    steps: low for 17% of the time, a rise of 6%, the peak until 72%, a fall of 3%, low. diurnal: two days as
+    steps: low for 15% of the time, a rise of 5%, the peak until 64%, a fall of 3%, low. diurnal: two days as
     a sine. spiky: four spikes at places, of lengths and heights that follow from the seed; the highest
     reaches the peak. Raises LoadError on another name.
     """
     if shape == "steps":
-        return lambda t: np.interp(t / duration, [0.17, 0.23, 0.72, 0.75], [base, peak, peak, base])
+        return lambda t: np.interp(t / duration, [0.15, 0.20, 0.64, 0.67], [base, peak, peak, base])
     if shape == "diurnal":
         return lambda t: base + (peak - base) * (0.5 - 0.5 * np.cos(4 * np.pi * t / duration))
     if shape == "spiky":

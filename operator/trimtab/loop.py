@@ -82,7 +82,9 @@ class Loop:
         async with asyncio.timeout(SYNC_SECONDS):
             await self.rooms.world.start()
             await self.rooms.world.wait_synced()
-        _log.info("mirrors are synced", extra={"records": dict(self.rooms.world.counts())})
+        self.rooms.health.ticked()
+        counts, settings = dict(self.rooms.world.counts()), self.settings.digest()
+        _log.info("mirrors are synced", extra={"records": counts, "settings": settings})
         try:
             while True:
                 began = time.monotonic()
@@ -172,23 +174,21 @@ class Loop:
     async def _act(self, plan: Plan, seen: Seen) -> list[Outcome]:
         outcomes = await self.rooms.actuator.act(plan, seen.observation, self._targets(seen), self._specs())
         rows = {key: row for row, key in enumerate(seen.observation.workloads.key)}
+        refusals: set[tuple[str, Lever, Reason]] = set()
         for outcome in outcomes:
-            if self.rooms.gate.dry_run:
-                pass  # nothing was stored: what still stands is nobody's revert
-            elif outcome.lever is Lever.REPLICAS and outcome.ok and outcome.workload in rows:
+            # After a dry run the old value stands because nothing was stored, not because somebody set it back.
+            stored = outcome.ok and not self.rooms.gate.dry_run
+            if outcome.lever is Lever.REPLICAS and stored and outcome.workload in rows:
                 wanted = float(plan.workloads.replicas[rows[outcome.workload]])
                 self.rooms.observer.wrote(outcome.workload, Lever.REPLICAS, wanted)
             if not outcome.ok:
                 self.rooms.recorder.metrics.refused.labels(outcome.lever.name, outcome.reason.value).inc()
                 extra = {"resource": outcome.workload, "lever": outcome.lever.name, "reason": outcome.reason.value}
+                refusals.add(known := (outcome.workload, outcome.lever, outcome.reason))
                 # Most reasons last for many ticks: said once, counted each time.
-                level = (
-                    logging.DEBUG
-                    if (outcome.workload, outcome.lever, outcome.reason) in self._refusals
-                    else logging.INFO
-                )
+                level = logging.DEBUG if known in self._refusals else logging.INFO
                 _log.log(level, "not carried out: %s", outcome.message, extra=extra)
-        self._refusals = {(outcome.workload, outcome.lever, outcome.reason) for outcome in outcomes if not outcome.ok}
+        self._refusals = refusals
         for decision in plan.decisions:
             extra = {"resource": decision.workload, "decision": decision.id, "reason": decision.reason.value}
             _log.info("%s: %s", decision.outcome, decision.outcome_message or decision.message, extra=extra)

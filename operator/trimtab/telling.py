@@ -59,13 +59,19 @@ def _facts(key: str, fact: seen_facts.Facts, seen: seen_facts.Seen, plan: Plan, 
         outcomes=outcomes,
         ready=None,
         template_hash=target.template_hash if target else "",
+        sampled_at=fact.sampled_at,
     )
     if row < 0:
         return base
     observation, workloads = seen.observation, seen.observation.workloads
     ready, replicas = int(workloads.ready[row]), int(workloads.replicas[row])
     rolling = bool(workloads.rollout[row]) or bool(observation.knobs.off_value[observation.knobs.workload == row].any())
+    # Where nothing may be moved nothing is under way, whatever the pods have.
+    resizing = bool(workloads.acting[row]) and bool(
+        observation.containers.off[observation.containers.workload == row].any()
+    )
     wanted = int(plan.workloads.replicas[row])
+    scaling = ready != replicas or (wanted > 0 and wanted != replicas)
     return Facts(
         **{name: getattr(base, name) for name in base.__slots__}
         | {
@@ -74,7 +80,7 @@ def _facts(key: str, fact: seen_facts.Facts, seen: seen_facts.Seen, plan: Plan, 
             "recommendation": _recommendation(observation, plan, row),
             "applied": _applied(fact, observation, row),
             "ready": ready,
-            "converging": rolling or ready != replicas or (wanted > 0 and wanted != replicas) or bool(fact.trials),
+            "converging": rolling or resizing or scaling or bool(fact.trials),
             "met": bool(plan.workloads.met[row]),
             "missed": bool(plan.workloads.missed[row]),
             "history_seconds": float(plan.workloads.history_seconds[row]),

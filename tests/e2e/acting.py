@@ -65,7 +65,7 @@ class Stage:
         self.last: list[Outcome] = []
 
     def new_actuator(self) -> Actuator:
-        return Actuator(self.dying, self.world, Gate(), lambda: time.time() + self.later)  # type: ignore[arg-type]
+        return Actuator(self.dying, self.world, Gate(), lambda: time.time() + self.later)
 
     def info(self) -> TargetInfo:
         work = self.world.target(self.namespace, "apps/v1", self.kind, "web")

@@ -128,7 +128,7 @@ class Shop:
         found: Json = json.loads(self.kubectl("get", kind, name, "-o", "json", "--ignore-not-found") or "{}")
         return found
 
-    def list(self, kind: str, selector: str = "") -> list[Json]:
+    def all(self, kind: str, selector: str = "") -> list[Json]:
         """Objects of a kind."""
         found: list[Json] = json.loads(self.kubectl("get", kind, "-o", "json", "-l", selector))["items"]
         return found
@@ -140,11 +140,11 @@ class Shop:
 
     def pods(self, name: str) -> list[Json]:
         """Pods of a workload that are not being deleted, trial pods included."""
-        return [p for p in self.list("pods", f"app={name}") if "deletionTimestamp" not in p["metadata"]]
+        return [p for p in self.all("pods", f"app={name}") if "deletionTimestamp" not in p["metadata"]]
 
     def clones(self, name: str) -> list[Json]:
         """Pods that Trimtab made and the ReplicaSet has not adopted."""
-        return [p for p in self.list("pods", f"app={name}") if TRIAL in p["metadata"]["labels"]]
+        return [p for p in self.all("pods", f"app={name}") if TRIAL in p["metadata"]["labels"]]
 
     def entry(self, name: str, kind: str = "Deployment") -> Json:
         """The workload's entry in the namespace's TuningProfile: of its container `app`; empty without one."""
@@ -169,7 +169,7 @@ class Shop:
 
     def events(self, name: str, reason: str) -> list[Json]:
         """Events of this reason on a PerformanceConfig."""
-        found = self.list("events.events.k8s.io")
+        found = self.all("events.events.k8s.io")
         return [e for e in found if e["reason"] == reason and e.get("regarding", {}).get("name") == name]
 
     def until(self, holds: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:

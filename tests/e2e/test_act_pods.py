@@ -29,7 +29,8 @@ def deployment(on: Stage) -> str:
 
 
 def states(pod: dict[str, Any]) -> dict[str, Any]:
-    return pod["status"]["containerStatuses"][0]["resources"]
+    found: dict[str, Any] = pod["status"]["containerStatuses"][0]["resources"]
+    return found
 
 
 def memory_limit_in_cgroup(bed: Bed, pod: dict[str, Any]) -> int:

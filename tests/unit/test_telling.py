@@ -16,6 +16,7 @@ from trimtab.observe.facts import Facts as SeenFacts
 from trimtab.observe.facts import Seen
 from trimtab.observe.targets import Found
 from trimtab.record.facts import Facts
+from trimtab.record.journal import iso
 from trimtab.record.status import build, document_of
 from trimtab.telling import facts_of
 
@@ -23,13 +24,14 @@ NOW = 1_800_000_000.0
 NOTHING = Plan(WorkloadPlan.blank(0), ContainerPlan.blank(0), KnobPlan.blank(0), AlertPlan.blank(0))
 
 
-def told(metrics: dict[str, Answer], groups: dict[str, str], **spec: Any) -> Facts:
+def told(metrics: dict[str, Answer], groups: dict[str, str], sampled_at: float = 0.0, **spec: Any) -> Facts:
     raw = {
         "targetRef": {"name": "web"},
         "monitoring": {"metrics": [{"name": name, "query": "up"} for name in metrics]},
     }
     config = ConfigRecord("shop", "tune", "uid-1", 3, NOW, PerformanceConfigSpec.model_validate(raw | spec))
-    seen = SeenFacts(config, Found(None, Reason.TARGET_NOT_FOUND, "create it."), metrics=metrics, groups=groups)
+    missing = Found(None, Reason.TARGET_NOT_FOUND, "create it.")
+    seen = SeenFacts(config, missing, metrics=metrics, groups=groups, sampled_at=sampled_at)
     return facts_of(Seen(Observation(NOW), {"shop/tune": seen}), NOTHING, (), {})["shop/tune"]
 
 
@@ -65,6 +67,12 @@ def test_two_metrics_never_share_a_name_in_the_status(
 def test_a_target_stays_with_its_metric_whatever_name_it_is_shown_under() -> None:
     facts = told({"slow": number(0.2)}, {"slow": "totalLatency"}, optimization={"targetMetrics": {"slow": "300m"}})
     assert facts.targets() == {"totalLatency": 0.3}
+
+
+def test_the_status_says_when_the_pods_were_measured_not_when_it_was_written() -> None:
+    assert "sampledAt" not in document_of(build(told({}, {}), [], [], NOW))["metrics"]
+    facts = told({"slow": number(0.2)}, {}, sampled_at=NOW - 90.0)
+    assert document_of(build(facts, [], [], NOW))["metrics"]["sampledAt"] == iso(NOW - 90.0)
 
 
 def test_a_resource_that_can_not_be_read_is_told_with_its_problems() -> None:

@@ -75,6 +75,8 @@ class Actuator:
         self._seconds = workload_seconds
         self._resizer, self._swapper, self._roller = Resizer(clock), Swapper(clock), Roller(clock)
         self._shaper = Shaper(world, self._resizer)
+        self._counted: dict[str, int] = {}
+        """Replica counts that the fleet's cap has counted and that are not reached yet, by key."""
 
     async def act(
         self,
@@ -101,6 +103,7 @@ class Actuator:
             if decision.outcome in (OutcomeState.KEPT, OutcomeState.ROLLED_BACK):
                 self._gate.verdict(decision.outcome is OutcomeState.ROLLED_BACK)
         self._roller.forget(configs)
+        self._counted = {key: replicas for key, replicas in self._counted.items() if key in configs}
         points = {k: p for k, p in set_points(plan, observation).items() if k in targets}
         by_namespace: dict[str, list[TargetInfo]] = defaultdict(list)
         for record in self._world.profiles():
@@ -137,6 +140,7 @@ class Actuator:
     async def _converge(self, info: TargetInfo, point: SetPoint, shaped: Shaped) -> list[Outcome]:
         outcomes: list[Outcome] = []
         if not point.acting:
+            self._counted.pop(info.key, None)
             steps: list[Step] = []
             if info.trials or any(p.swapped for p in info.pods):
                 steps.append((Lever.KNOB, lambda: self._swapper.abandon(self._writer, info)))
@@ -153,6 +157,8 @@ class Actuator:
         """The steps of one workload, in order; each fails on its own."""
         if point.replicas >= 1 and point.replicas != point.replicas_seen:
             yield Lever.REPLICAS, lambda: self._scale(info, point)
+        else:
+            self._counted.pop(info.key, None)
         if info.workload.kind not in SHAPED_KINDS:
             return
         wanted = in_force(info, shaped.entries.get(info.key), self._world.limit_ranges(info.namespace))
@@ -182,7 +188,9 @@ class Actuator:
             yield Lever.KNOB, lambda: self._roller.converge(self._writer, info, point, wanted, shaped=ready)
 
     async def _scale(self, info: TargetInfo, point: SetPoint) -> list[Outcome]:
-        self._gate.change(point.priority, emergency=point.emergency)
+        again = self._counted.get(info.key) == point.replicas
+        self._gate.change(point.priority, emergency=point.emergency, again=again)
+        self._counted[info.key] = point.replicas
         return [await scale(self._writer.at(point.priority), self._discovery, info, point)]
 
     async def _leftovers(
@@ -193,21 +201,23 @@ class Actuator:
     ) -> list[Outcome]:
         """Remove trial pods and deletion costs that belong to no PerformanceConfig any more."""
         known = {p.uid for key in points for p in (*targets[key].pods, *targets[key].trials)}
-        outcomes: list[Outcome] = []
+        writer = self._writer.at(Priority.CUT, tidy=True)
+        owners: list[str] = []
+        steps: list[Awaitable[object]] = []
         for pod in self._world.marked_pods():
             if pod.uid in known or pod.deleting:
                 continue
             owner = f"{pod.namespace}/{pod.trial_of}"
-            writer = self._writer.at(Priority.CUT, tidy=True)
             if not pod.trial_of:
-                result = await self._guard(pod.key, partial(release_pods, writer, [pod]))
+                steps.append(self._guard(pod.key, partial(release_pods, writer, [pod])))
             elif owner not in configs or self._clock() > pod.trial_deadline:
-                result = await self._guard(pod.key, partial(evict, writer, pod))
+                steps.append(self._guard(pod.key, partial(evict, writer, pod)))
             else:
                 continue
-            if isinstance(result, Refusal) and pod.trial_of:
-                outcomes += rows(owner, [(Lever.KNOB, "")], False, result)
-        return outcomes
+            owners.append(owner if pod.trial_of else "")
+        results = zip(owners, await asyncio.gather(*steps), strict=True)
+        refused = [(owner, result) for owner, result in results if owner and isinstance(result, Refusal)]
+        return [o for owner, result in refused for o in rows(owner, [(Lever.KNOB, "")], False, result)]
 
     async def _guard(self, what: str, work: Callable[[], Awaitable[T]]) -> T | Refusal:
         """The result of a step, or why it failed; bounded in time and in number."""

@@ -164,8 +164,8 @@ class Gate:
         await self._bucket.take(priority)
         return self._leading()
 
-    def change(self, priority: Priority, *, emergency: bool = False) -> None:
-        """Count one change of a workload's set point.
+    def change(self, priority: Priority, *, emergency: bool = False, again: bool = False) -> None:
+        """Count one change of a workload's set point; `again`: it was counted before, and is tried once more.
 
         Emergencies (OOM, saturation, rollbacks) count, and are never blocked (RULES 16).
 
@@ -183,12 +183,13 @@ class Gate:
                     f"{self.rollback_share:.0%} of the last moves were rolled back, more than {self._share:.0%}; "
                     "only emergencies move until a person has looked",
                 )
-            if len(self._changes) >= self._cap:
+            if len(self._changes) >= self._cap and not again:
                 raise HeldError(
                     Reason.RATE_LIMITED,
                     f"the fleet made {len(self._changes)} changes within a minute, its cap is {self._cap}",
                 )
-        self._changes.append(now)
+        if not again:
+            self._changes.append(now)
 
     def verdict(self, rolled_back: bool, *, age: float = 0.0) -> None:
         """Tell how a verified move ended, `age` seconds ago (after a restart: from the recorded decisions)."""

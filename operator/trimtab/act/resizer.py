@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from trimtab.act.bounds import Refusal
 from trimtab.act.entries import Wanted
@@ -24,12 +25,21 @@ MOST_HOLD_SECONDS = 3600.0
 """A pod that could not be resized is tried again after this, doubled each time up to an hour."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """A pod that refused, and is left alone for a while."""
+
+    until: float
+    failures: int
+    refusal: Refusal
+
+
 class Resizer:
     """Resizes pods in place until they have what is wanted. `clock` gives Unix time."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._holds: dict[str, tuple[float, int]] = {}
+        self._holds: dict[str, _Hold] = {}
 
     async def converge(
         self,
@@ -60,7 +70,9 @@ class Resizer:
                 outcomes += rows(key, _all_levers(wanted), False, todo.refusal)
             elif todo.state is State.BACK_OUT:
                 outcomes += await self._back_out(writer, key, pod, todo)
-            elif todo.state is State.SEND and not self._held(pod, now):
+            elif todo.state is State.SEND and (hold := self._held(pod, now)) is not None:
+                outcomes += rows(key, sizes_levers(todo.sizes), False, hold.refusal)  # it stays true until the next try
+            elif todo.state is State.SEND:
                 if todo.cut and (room <= 0 or (_restarts(pod, todo) and (waiting or unready or sent))):
                     continue
                 room -= todo.cut
@@ -84,7 +96,7 @@ class Resizer:
         """Whether some pod is still on its way; those that can't get there do not count."""
         now = self._clock()
         steps = [(p, step(p, wanted, working_sets, now, raises=False)) for p in pods]
-        return any(s.state is State.WAIT or (s.state is State.SEND and not self._held(p, now)) for p, s in steps)
+        return any(s.state is State.WAIT or (s.state is State.SEND and self._held(p, now) is None) for p, s in steps)
 
     async def _send(self, writer: Writer, pod: PodRecord, sizes: Mapping[str, Sizes]) -> Refusal | None:
         path = resource_path("", "v1", "pods", pod.namespace, pod.name, "resize")
@@ -93,9 +105,10 @@ class Resizer:
         except NotFound:
             return None  # gone meanwhile
         except (KubeError, HeldError) as error:
+            refusal = _about(pod, error)
             if isinstance(error, Forbidden | Invalid):
-                self._hold(pod)
-            return _about(pod, error)
+                self._hold(pod, refusal)
+            return refusal
         return None
 
     async def _back_out(self, writer: Writer, key: str, pod: PodRecord, todo: Step) -> list[Outcome]:
@@ -104,20 +117,22 @@ class Resizer:
             failed = await self._send(writer, pod, todo.sizes)
             if failed is not None:
                 return rows(key, levers, False, failed)
-        self._hold(pod)
         assert todo.refusal is not None  # a back-out says why
+        self._hold(pod, todo.refusal)
         return rows(key, levers or [(Lever.CPU, "")], False, todo.refusal)
 
-    def _hold(self, pod: PodRecord) -> None:
-        failures = self._holds.get(pod.uid, (0.0, 0))[1] + 1
+    def _hold(self, pod: PodRecord, refusal: Refusal) -> None:
+        known = self._holds.get(pod.uid)
+        failures = known.failures + 1 if known is not None else 1
         span = min(MOST_HOLD_SECONDS, HOLD_SECONDS * 2.0 ** (failures - 1))
         now = self._clock()
         # Pods come and go; what lies back longer than the longest hold is about none that failed lately.
-        self._holds = {uid: hold for uid, hold in self._holds.items() if hold[0] > now - MOST_HOLD_SECONDS}
-        self._holds[pod.uid] = (now + span, failures)
+        self._holds = {uid: hold for uid, hold in self._holds.items() if hold.until > now - MOST_HOLD_SECONDS}
+        self._holds[pod.uid] = _Hold(now + span, failures, refusal)
 
-    def _held(self, pod: PodRecord, now: float) -> bool:
-        return self._holds.get(pod.uid, (0.0, 0))[0] > now
+    def _held(self, pod: PodRecord, now: float) -> _Hold | None:
+        hold = self._holds.get(pod.uid)
+        return hold if hold is not None and hold.until > now else None
 
 
 def _about(pod: PodRecord, error: Failure) -> Refusal:

@@ -3,34 +3,11 @@
 The only list of them: the code uses the members, the reference documentation is made from `REASONS`.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from trimtab.api.reasondoc import ReasonDoc, ReasonKind
 
-class ReasonKind(StrEnum):
-    """Where a reason is seen first."""
-
-    CONDITION = "Condition"
-    """A condition of the resource."""
-    LIMITED = "Limited"
-    """The condition Limited: a lever that Trimtab would move and may not."""
-    METRIC = "Metric"
-    """The condition MetricsAvailable, and status.metrics.unknown."""
-    DECISION = "Decision"
-    """A decision in status.decisions, and its event."""
-    EVENT = "Event"
-    """An event on the resource."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReasonDoc:
-    """What a person needs to know about a reason: what it is called, why it is there, what to do."""
-
-    title: str
-    cause: str
-    remedy: str
-    kind: ReasonKind
-
+__all__ = ["CONFLICTS", "REASONS", "Reason", "ReasonDoc", "ReasonKind", "find_reason"]
 
 _C, _L, _M = ReasonKind.CONDITION, ReasonKind.LIMITED, ReasonKind.METRIC
 _D, _E = ReasonKind.DECISION, ReasonKind.EVENT
@@ -259,6 +236,9 @@ class Reason(StrEnum):
         "Wait until more pods are ready, or loosen the budget.")
     HPA_PRESENT = ("HpaPresent", _L, "An HPA counts the pods",
         "A trial pod would count in the HPA that scales this workload.", "Opt in, or remove the HPA.")
+    RIVALS_UNKNOWN = ("RivalsUnknown", _L, "Other autoscalers can't be seen",
+        "HPAs, ScaledObjects or VPAs can't be listed, so one of them may move the same levers; nothing is moved.",
+        "Grant the operator list and watch on the collection that the message names.")
     CANARY_NOT_READY = ("CanaryNotReady", _L, "The trial pod did not start",
         "It was not ready by its deadline and was removed.", "Look at its events and logs.")
 
@@ -298,6 +278,9 @@ class Reason(StrEnum):
     KNOB_TRIAL_KEPT = ("KnobTrialKept", _D, "A knob value is kept", "It was better; all pods get it.", _NONE)
     KNOB_TRIAL_ROLLED_BACK = ("KnobTrialRolledBack", _D, "A knob value is dropped",
         "It was not better, or could not be judged.", _NONE)
+    KNOB_STEPPED = ("KnobStepped", _D, "A knob value goes to all pods",
+        "Pods of this kind have no room for one on trial beside them; the step is watched and undone if it hurts.",
+        _NONE)
     MOVE_KEPT = ("MoveKept", _E, "A move is kept", "It did what was expected.", _NONE)
     MOVE_ROLLED_BACK = ("MoveRolledBack", _E, "A move is taken back", "It hurt, or did not help.", _NONE)
     MOVE_CONFOUNDED = ("MoveConfounded", _E, "A move can't be judged",

@@ -49,7 +49,8 @@ class UnknownMetric(ApiModel):
     name: ShortText
     """Name of the metric."""
     reason: ShortText
-    """NoTraffic, Empty, Stale, NaN, Inf, Ambiguous or Error."""
+    """NoTraffic, MetricEmpty, MetricStale, MetricNaN, MetricInf, MetricAmbiguous, MetricsError,
+    DatasourceUnavailable, DatasourceUnknown, PresetUnknown, PromQLInvalid or PromQLRefused."""
     message: Text = ""
     """What to do about it."""
 
@@ -69,7 +70,7 @@ class MetricGroups(ApiModel):
     unknown: Annotated[list[UnknownMetric], Field(max_length=48)] = []
     """Metrics without a number now."""
     sampled_at: Time | None = None
-    """When these numbers were read."""
+    """When CPU and memory of the pods were last read; absent before the first reading."""
 
 
 class Resources(ApiModel):

@@ -42,6 +42,7 @@ STALLED_TICKS = 8
 """A leader that finished no tick for this many (and at least two minutes) is restarted by its probe."""
 
 _log = logging.getLogger(__name__)
+_LOG_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
 
 @click.command()
@@ -67,13 +68,22 @@ def run(settings_path: Path | None, kubeconfig: Path | None, namespace: str | No
         raise click.ClickException(f"no API server: {error}; check the kubeconfig or the service account") from error
 
 
+class TextFormatter(logging.Formatter):
+    """Plain text with what a line is about (resource, decision, reason, …) at its end."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the library's name)
+        """The line without its traceback."""
+        about = {key: value for key, value in vars(record).items() if key not in _LOG_FIELDS}
+        return super().formatMessage(record) + "".join(f" {key}={value}" for key, value in about.items())
+
+
 def configure_logging(log_format: str) -> None:
     """Structured logs on stderr: JSON for machines, or plain text. kopf's own are kept to warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonFormatter("{asctime}{levelname}{name}{message}", style="{", rename_fields={"levelname": "level"})
         if log_format == "json"
-        else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        else TextFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("kopf").setLevel(logging.WARNING)
@@ -106,9 +116,9 @@ async def operate(
         LeaseSettings(
             lease_seconds=lease.duration_seconds, renew_seconds=lease.renew_seconds, retry_seconds=lease.retry_seconds
         ),
+        answered=health.reached,
     )
     metrics.leader.set_function(lambda: float(elector.is_leader))
-    health.ready = True
 
     process = Process(settings, presets, namespace, identity, client, elector, health, metrics, dry_run)
 

@@ -100,14 +100,21 @@ def _try(t: Tick, row: int, k: int) -> None:
         return
     aim = "CPU a request" if by_cost else "latency"
     worst, targets = int(t.signals.worst[row]), t.seen.targets
+    where = "on one pod beside the others" if knobs.trials[k] else "on all pods, one after the other"
     message = (
-        f"{name} {value} → {goal} on one pod beside the others, for less {aim}; {targets.name[worst]} is "
+        f"{name} {value} → {goal} {where}, for less {aim}; {targets.name[worst]} is "
         f"{text.number(float(targets.value[worst]))} s, its target {text.number(float(targets.limit[worst]))} s"
     )
     predicted = f"{aim} falls by at least {text.percent(t.settings.trial_gain)}"
     inputs = {"byCost": float(by_cost)}
-    reason = Reason.KNOB_TRIAL_STARTED
+    reason = Reason.KNOB_TRIAL_STARTED if knobs.trials[k] else Reason.KNOB_STEPPED
     made = t.decision(row, Lever.KNOB, name, value, goal, reason, message, predicted=predicted, inputs=inputs)
+    if not knobs.trials[k]:
+        t.knobs.value[k] = goal
+        memory.tried_at[k] = t.seen.now
+        count_move(t.state.workloads, row, t.seen.now)
+        t.watch(row, made)
+        return
     t.record(made)
     t.knobs.trial[k] = goal
     memory.tried_at[k] = t.seen.now

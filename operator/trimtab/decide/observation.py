@@ -135,6 +135,8 @@ class Containers(Table):
     """Share of CPU periods throttled, over the pods; NaN: not known or no limit."""
     working_set: F8 = column("f8", NAN)
     """Largest working set over the pods now, bytes."""
+    off: I8 = column("i8", 0)
+    """Running pods (trial pods left out) that do not have the values in force yet: a resize is under way while > 0."""
     oom_at: F8 = column("f8", 0.0)
     """Unix time of the last OOM kill; 0: none known."""
     oom_limit: F8 = column("f8", NAN)
@@ -172,6 +174,8 @@ class Knobs(Table):
     ceiling: F8 = column("f8", INF)
     """resources.maxBatchSize or maxConcurrency, whichever this role has."""
     allowed: B1 = column(bool, True)
+    trials: B1 = column(bool, True)
+    """Whether a trial pod can stand beside the others (Deployments); otherwise a step goes to all pods at once."""
     off_value: I8 = column("i8", 0)
     """Running pods (trial pods left out) whose value differs from `value`: a roll is under way while > 0."""
     trial: I8 = column("i8", -1)

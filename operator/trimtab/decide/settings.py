@@ -116,7 +116,7 @@ class Settings:
     worse: float = 0.10
     """Latency this much higher than before, with the target now missed, means that a move hurt."""
     load_change: float = 0.25
-    """Relative rise of the arrival rate that explains a missed target better than a saving does."""
+    """Relative change of the arrival rate beyond which before and after a move are not compared."""
     cost_worse: float = 0.05
     """Cost a request this much higher than before means that a knob value hurt."""
     apply_seconds: float = 600.0

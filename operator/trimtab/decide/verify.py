@@ -15,6 +15,8 @@ from trimtab.decide.state import Verify
 from trimtab.decide.tick import CUTS, SETTLED, Tick, in_force_since
 
 KNOB_KEPT = Reason.KNOB_TRIAL_KEPT
+KNOB_STEPS = frozenset({KNOB_KEPT, Reason.KNOB_STEPPED})
+"""Knob values that all pods get: watched against before."""
 
 
 def advance(t: Tick) -> None:
@@ -156,10 +158,12 @@ def _sample(t: Tick, w: int, verify: Verify) -> Verify:
 def _surge(t: Tick, w: int, made: Decision) -> str:
     """Whether a missed target is explained by more load, not by the saving; empty: it is not.
 
-    Taking the saving back would not help and would take the step that the replicas need.
+    Taking a smaller request back would not help and would take the step that the replicas need; taking a scale-down
+    back is that step.
     """
     before, now = made.inputs.get("arrivalRate", NAN), float(t.seen.workloads.arrival_rate[w])
-    if made.reason not in CUTS or not t.signals.missed[w] or not now > before * (1 + t.settings.load_change):
+    resized = made.reason in CUTS and made.lever is not Lever.REPLICAS
+    if not resized or not t.signals.missed[w] or not now > before * (1 + t.settings.load_change):
         return ""
     return f"The load rose from {text.number(before)} to {text.number(now)} requests/s while it was watched."
 
@@ -167,7 +171,7 @@ def _surge(t: Tick, w: int, made: Decision) -> str:
 def _harm(t: Tick, w: int, verify: Verify) -> str:
     """What a saving or a knob step did wrong, as a sentence; empty: nothing."""
     made = verify.decision
-    if made.reason not in CUTS and made.reason is not KNOB_KEPT:
+    if made.reason not in CUTS and made.reason not in KNOB_STEPS:
         return ""
     if made.inputs.get("targetMet", 0.0) == 1.0 and verify.bad >= t.settings.missed_samples:
         now, before = float(t.signals.ratio[w]), made.inputs.get("latencyRatio", NAN)
@@ -195,7 +199,10 @@ def _judge(t: Tick, w: int, verify: Verify) -> Verify | None:
         if elapsed < settings.verify_patience * window:
             return verify
         return _end(t, verify, OutcomeState.CONFOUNDED, "No latency was known while it was watched.")
-    if made.reason is KNOB_KEPT:
+    if made.reason in KNOB_STEPS:
+        changed = _load_changed(t, w, made)
+        if changed:
+            return _end(t, verify, OutcomeState.CONFOUNDED, changed)
         worse = _knob_worse(verify, t)
         if worse:
             undo(t, w, verify, worse)
@@ -232,6 +239,18 @@ def _judge_trim(t: Tick, w: int, verify: Verify, elapsed: float, window: float) 
     base = min(int(memory.trim_base[w]), int(made.before))
     undo(t, w, verify, f"{futile} raises in a row did not help; {_seen(t, w, verify)}", replicas=base)
     return None
+
+
+def _load_changed(t: Tick, w: int, made: Decision) -> str:
+    """Whether latency and cost can't be compared with those before, since the load is another; empty: they can.
+
+    The value stays: what was judged beside the other pods, at the same load, is the better evidence.
+    """
+    before, now = made.inputs.get("arrivalRate", NAN), float(t.seen.workloads.arrival_rate[w])
+    change = 1 + t.settings.load_change
+    if not (now > before * change or now < before / change):
+        return ""
+    return f"The load went from {text.number(before)} to {text.number(now)} requests/s while it was watched."
 
 
 def _knob_worse(verify: Verify, t: Tick) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from trimtab.kube.errors import NotFound
+from trimtab.kube.errors import NotFound, NotServed
 from trimtab.kube.paths import resource_path, split_api_version, version_path
 
 FRESH_SECONDS = 600.0
@@ -68,7 +68,7 @@ class Discovery:
         """How the server serves `kind` of `api_version` ("apps/v1", "v1").
 
         Raises:
-            NotFound: it does not; the message says what to check.
+            NotServed: it does not; the message says what to check.
             ValueError: `api_version` is malformed.
             KubeError: the server could not be asked. A failure is not remembered.
         """
@@ -87,7 +87,7 @@ class Discovery:
                     self._asking.pop(api_version, None)
         if kind not in resources:
             text = f"the cluster does not serve {kind} of {api_version}; check its spelling or install its CRD"
-            raise NotFound(404, "NotFound", text, request=f"GET {version_path(group, version)}")
+            raise NotServed(404, "NotFound", text, request=f"GET {version_path(group, version)}")
         return resources[kind]
 
     def _remembered(self, api_version: str, wanted: str | None = None) -> dict[str, ResourceInfo] | None:

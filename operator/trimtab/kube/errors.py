@@ -97,6 +97,10 @@ class NotFound(KubeError):
     """404: no such object, or no such resource."""
 
 
+class NotServed(NotFound):
+    """The API server serves no such kind: its CRD is not installed, or its name is wrong."""
+
+
 class Conflict(KubeError):
     """409: the object changed since it was read, or (server-side apply) another manager owns a field."""
 

@@ -57,15 +57,12 @@ class LeaseApi(Protocol):
         ...
 
 
-class NotLeadingError(Exception):
-    """A write was about to be made by a process that may no longer lead."""
-
-
 class LeaderElector:
     """One candidate for one Lease.
 
     `identity` must be this process's alone (`unique_identity`). `clock` is monotonic seconds; `wall` is what
-    is written for people; `chance` in [0, 1) spreads candidates.
+    is written for people; `chance` in [0, 1) spreads candidates; `answered` is called after each attempt that
+    the API server answered, whoever leads.
     """
 
     def __init__(
@@ -79,6 +76,7 @@ class LeaderElector:
         *,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
+        answered: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._collection = resource_path("coordination.k8s.io", "v1", "leases", namespace)
@@ -89,6 +87,7 @@ class LeaderElector:
         self._clock = clock
         self._wall = wall
         self._chance = chance
+        self._answered = answered
         self._term_ends = -math.inf
         self._lease: Json | None = None  # as last read or written; the base of the next write
         self._observed: tuple[object, ...] | None = None
@@ -112,11 +111,6 @@ class LeaderElector:
         Asks only the local clock; call before each write.
         """
         return self._clock() + margin < self._term_ends
-
-    def assert_leading(self, margin: float = 0.0) -> None:
-        """Raise NotLeadingError unless `still_leading(margin)`."""
-        if not self.still_leading(margin):
-            raise NotLeadingError(f"{self.identity} no longer leads by {self.path}: the write was not sent")
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Wait for the lease, run `work` while it is held; return when the lease is lost or `work` has ended.
@@ -184,6 +178,7 @@ class LeaderElector:
             self._last_error = text
             return False
         self._last_error = ""
+        self._answered()
         if held:
             # From before the request was sent: whoever reads its result, reads it later.
             self._term_ends = began + self.settings.renew_seconds

@@ -76,7 +76,6 @@ class World:
         self.capabilities = Capabilities()
         self._sleep = sleep
         self._task: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
         self._asked_at = -math.inf
         self._clock = clock
         self._others = PolledTargets(client, self.discovery)
@@ -257,6 +256,11 @@ class World:
         """HPAs, ScaledObjects and VPAs that name this workload."""
         key = f"{target.namespace}/{target.kind}/{target.name}"
         return [rival for mirror in self._rival_mirrors() for rival in mirror.find(key)]
+
+    @property
+    def unseen_rivals(self) -> tuple[str, ...]:
+        """Collections of HPAs, ScaledObjects and VPAs that are served and were never read: `rivals` lacks theirs."""
+        return tuple(mirror.name for mirror in self._rival_mirrors() if not mirror.synced)
 
     def budgets_for(self, pod: PodRecord) -> list[BudgetRecord]:
         """PodDisruptionBudgets that cover this pod."""

@@ -60,7 +60,7 @@ class Asker:
         self._preset_items: dict[Hashable, Item[PresetMeter]] = {}
         self._query_items: dict[Hashable, Item[ConfinedQuery]] = {}
         self._confined: dict[Hashable, _Confined] = {}
-        self._last: dict[Hashable, Answer] = {}
+        self._last: dict[Hashable, tuple[Population, Answer]] = {}
         self._measured: dict[Hashable, float] = {}
         self._seen: set[Hashable] = set()
 
@@ -113,12 +113,16 @@ class Asker:
         self, key: Hashable, source: str, meter: Meter, population: Population, interval: float, now: float
     ) -> Answer:
         """What is known of a wanted metric. An answer without a number carries the time of the last number."""
+        self._drop_others(key, meter, population)
         found = self._look_up(key, source, meter, population)
-        if found is None:
-            found = self._last.get(key) or no_value(
+        if found is not None:
+            self._last[key] = population, found
+        elif key in self._last:
+            found = self._last[key][1]
+        else:
+            found = no_value(
                 AnswerKind.EMPTY, f"Datasource {source} has not answered yet; the answer is taken when it comes."
             )
-        self._last[key] = found
         if found.known:
             self._measured[key] = found.at
             limit = 3.0 * interval + 2.0 * self._datasources[source].scrape_interval_seconds
@@ -131,6 +135,14 @@ class Asker:
         elif math.isnan(found.at) and key in self._measured:
             return replace(found, at=self._measured[key])
         return found
+
+    def _drop_others(self, key: Hashable, meter: Meter, population: Population) -> None:
+        """Forget the last answer when it was about other pods, such as those of the trial before this one."""
+        if isinstance(meter, Broken) or (isinstance(meter, QueryMeter) and not meter.by_pod) or key not in self._last:
+            return
+        if population.pods and not set(population.pods) & set(self._last[key][0].pods):
+            del self._last[key]
+            self._measured.pop(key, None)
 
     def _look_up(self, key: Hashable, source: str, meter: Meter, population: Population) -> Answer | None:
         if isinstance(meter, Broken):

@@ -22,6 +22,8 @@ class Case:
     target: WorkloadRecord
     pods: tuple[PodRecord, ...] = ()
     rivals: tuple[RivalRecord, ...] = ()
+    unseen_rivals: tuple[str, ...] = ()
+    """Collections of rivals that can't be listed: what is in them may move the same levers."""
     elder: ConfigRecord | None = None
     """An older PerformanceConfig on the same workload."""
     wars: dict[Lever, War] = field(default_factory=dict)

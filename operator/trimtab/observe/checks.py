@@ -109,6 +109,19 @@ def rivals(case: Case) -> Iterator[Finding]:
             )
 
 
+def unseen_rivals(case: Case) -> Iterator[Finding]:
+    """Autoscalers that can't be listed: one that is not seen is not one that is not there."""
+    if not case.unseen_rivals:
+        return
+    for lever in (Lever.REPLICAS, *RESOURCES, *((Lever.KNOB,) if case.target.kind == "Deployment" else ())):
+        yield Finding(
+            lever,
+            Reason.RIVALS_UNKNOWN,
+            f"{', '.join(case.unseen_rivals)} can't be listed, and one of them may move the {WORD[lever]} of "
+            f"{case.name}; grant the operator list and watch on it.",
+        )
+
+
 def kind_of_resources(case: Case) -> Iterator[Finding]:
     """Requests and knobs: the built-in kinds only, and containers that the template has."""
     constraints = case.config.spec.optimization.constraints
@@ -197,8 +210,8 @@ def swaps(case: Case) -> Iterator[Finding]:
         yield Finding(
             Lever.KNOB,
             Reason.LEVER_NOT_SUPPORTED,
-            f"The name of this PerformanceConfig is longer than the {MAX_LABEL} characters of the label that trial pods "
-            "carry; give it a shorter one.",
+            f"The name of this PerformanceConfig is longer than {MAX_LABEL} characters, too long for the label of "
+            "trial pods; give it a shorter one.",
         )
     for refusal in case.target.swap_refusals:
         reason, _, phrase = refusal.partition(": ")
@@ -262,6 +275,7 @@ CHECKS: tuple[Check, ...] = (
     wars,
     kind_of_replicas,
     rivals,
+    unseen_rivals,
     kind_of_resources,
     resize_of_pods,
     restarts,

@@ -118,7 +118,8 @@ def _sum(view: View, name: str, parts: Sequence[Builtin], now: float) -> Answer:
     if kept.error is not None:
         return no_value(AnswerKind.ERROR, kept.error.message, kept.at, kept.error.reason.value)
     containers = tuple(view.forces)
-    total, seen, stale = 0.0, False, False
+    total, stale = 0.0, False
+    measured: set[str] = set()
     for part in parts:
         found = kept.result.get(part)
         if found is None:
@@ -127,13 +128,14 @@ def _sum(view: View, name: str, parts: Sequence[Builtin], now: float) -> Answer:
             for container in ("",) if part in BY_POD else containers:
                 value = found.values.get((pod.name, container))
                 if value is not None:
-                    total, seen = total + value, True
+                    total += value
+                    measured.add(pod.name)
                 elif not stale:
                     stale = found.kinds.get((pod.name, container)) is AnswerKind.STALE
     where = f"pods of {view.target.kind} {view.target.name} in datasource {source}"
-    if seen and is_fresh(view, kept, now):
-        return Answer(AnswerKind.VALUE, total, REASONS[AnswerKind.VALUE], "Summed over the pods.", kept.at)
-    if seen or stale:
+    if measured and is_fresh(view, kept, now):
+        return _total(total, len(measured), _unmeasured(view, kept, measured), where, kept.at)
+    if measured or stale:
         return no_value(
             AnswerKind.STALE, f"The samples of {where} are old; check that the kubelets are scraped.", kept.at
         )
@@ -142,6 +144,28 @@ def _sum(view: View, name: str, parts: Sequence[Builtin], now: float) -> Answer:
         f"There is no series of {where}; check that it scrapes the kubelets' /metrics/cadvisor.",
         kept.at,
     )
+
+
+def _unmeasured(view: View, kept: Kept[dict[Builtin, Readings]], measured: set[str]) -> int:
+    """Ready pods without a reading of CPU or memory, which every container has; disk and network it may not have."""
+    if kept is not view.fast:
+        return 0
+    return sum(1 for pod in (*view.live, *view.live_trials) if pod.ready and pod.name not in measured)
+
+
+def _total(total: float, measured: int, unmeasured: int, where: str, at: float) -> Answer:
+    """A sum over the pods; those that were not measured count as the mean of the others, as in `workload_cpu`."""
+    pods = measured + unmeasured
+    if measured < MIN_KNOWN_SHARE * pods:
+        return no_value(
+            AnswerKind.EMPTY,
+            f"Only {measured} of {pods} {where} have samples; check that all kubelets are scraped.",
+            at,
+        )
+    said = "Summed over the pods."
+    if unmeasured:
+        said = f"Summed over {measured} of {pods} pods; the others count as their mean."
+    return Answer(AnswerKind.VALUE, total * pods / measured, REASONS[AnswerKind.VALUE], said, at)
 
 
 def _largest(values: Iterable[float]) -> float:

@@ -9,7 +9,7 @@ from trimtab.api.monitoring import Better, Metric, Scope
 from trimtab.api.reasons import Reason
 from trimtab.api.spec import PerformanceConfigSpec
 from trimtab.observe.arrivals import REQUEST_UNITS, arrival_preset, arrival_query
-from trimtab.observe.errors import PromQLError
+from trimtab.observe.errors import PromQLError, PromQLSyntaxError
 from trimtab.observe.presetbatch import PresetBatch
 from trimtab.observe.presets import Preset
 from trimtab.observe.promql import Query, parse
@@ -145,9 +145,8 @@ def _query_meter(name: str, text: str, *, by_pod: bool) -> Meter:
     try:
         return QueryMeter(parse(text), by_pod)
     except PromQLError as error:
-        message = str(error)
-        reason = Reason.PROMQL_INVALID if "is no PromQL" in message else Reason.PROMQL_REFUSED
-        return _broken(reason, f"Metric {name}: {message}")
+        reason = Reason.PROMQL_INVALID if isinstance(error, PromQLSyntaxError) else Reason.PROMQL_REFUSED
+        return _broken(reason, f"Metric {name}: {error}")
 
 
 def _broken(reason: Reason, message: str) -> Broken:

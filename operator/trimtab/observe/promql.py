@@ -10,7 +10,7 @@ import promql_parser as pp
 
 from trimtab.api.datasource import Tenancy
 from trimtab.observe.companions import Freshness, freshness_of, traffic_of
-from trimtab.observe.errors import PromQLError
+from trimtab.observe.errors import PromQLError, PromQLSyntaxError
 from trimtab.observe.podmatcher import PodMatcher
 from trimtab.observe.selectors import Selector, duration, forced_matchers, seconds, written
 from trimtab.observe.tree import MAX_DEPTH, MAX_LOOKBACK_SECONDS, Survey, fixed_moment, survey
@@ -156,7 +156,7 @@ def _guarded(call: Callable[[], T]) -> T:
     except PromQLError:
         raise
     except (ValueError, OverflowError) as error:
-        raise PromQLError(f"The query is no PromQL: {_shortened(str(error))}; correct it.") from None
+        raise PromQLSyntaxError(f"The query is no PromQL: {_shortened(str(error))}; correct it.") from None
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # derives from BaseException, and has no public name
             raise

@@ -11,6 +11,7 @@ from trimtab.api.quantity import Quantity
 from trimtab.decide.observation import INF, NAN
 from trimtab.kube.records import LimitRangeRecord, PodRecord
 from trimtab.observe.builtin import Builtin
+from trimtab.observe.inforce import InForce
 from trimtab.observe.measure import (
     cpu_per_request,
     fast_readings,
@@ -120,6 +121,7 @@ def container_rows(
                 "guaranteed": qos == "Guaranteed",
                 "throttled": throttled(view, bounds.name, now),
                 "working_set": working_set(view, bounds.name, now),
+                "off": sum(1 for pod in view.live if not _has_sizes(pod, bounds.name, force)),
                 "oom_at": kill.at,
                 "oom_limit": kill.limit,
             }
@@ -138,6 +140,20 @@ def container_bounds(bounds: ContainerBounds, ranges: Sequence[LimitRangeRecord]
         # Where the two leave nothing, the LimitRange is what the API server enforces.
         row |= {f"{name}_min": min(low, high), f"{name}_max": high}
     return row
+
+
+def _has_sizes(pod: PodRecord, name: str, force: InForce) -> bool:
+    """Whether a pod's container has what is in force, and the kubelet says so. What is not stated counts as had."""
+    stated = next((container for container in pod.containers if container.name == name), None)
+    had = next((state for state in pod.states if state.name == name), None)
+    return not pod.resize and all(
+        math.isnan(getattr(force, amount))
+        or math.isnan(getattr(found, amount))
+        or math.isclose(getattr(found, amount), getattr(force, amount), rel_tol=1e-9, abs_tol=1e-4)
+        for found in (stated, had)
+        if found is not None
+        for amount in ("cpu", "memory", "cpu_limit", "memory_limit")
+    )
 
 
 def sample_rows(view: View, first: int, count: int, now: float, span: float) -> list[Row]:
@@ -177,6 +193,7 @@ def _knob_row(view: View, workload: int, knob: Knob, now: float) -> Row:
         "maximum": knob.max,
         "ceiling": _ceiling(view, knob),
         "allowed": knob.name in view.levers.knobs,
+        "trials": view.target.kind == "Deployment",
         "off_value": sum(1 for pod in view.live if _has(pod, knob, value) is False),
     }
     if trial is None:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from trimtab.api.reasons import Reason
-from trimtab.kube.errors import Forbidden, KubeError, NotFound
+from trimtab.kube.errors import Forbidden, KubeError, NotFound, NotServed
 from trimtab.kube.records import ContainerSpec, LimitRangeRecord, WorkloadRecord
 from trimtab.kube.world import World
 from trimtab.observe.config import ConfigRecord
@@ -64,7 +64,7 @@ def _missing(named: str, namespace: str, error: KubeError | ValueError | None, s
             Reason.TARGET_FORBIDDEN,
             f"The operator may not read {named}; add the kind to rbac.extraScaleTargets in the chart's values.",
         )
-    if isinstance(error, NotFound) and "does not serve" not in error.message:
+    if isinstance(error, NotFound) and not isinstance(error, NotServed):
         return Found(None, Reason.TARGET_NOT_FOUND, f"Namespace {namespace} has no {named}; create it.")
     if isinstance(error, NotFound | ValueError):
         message = error.message if isinstance(error, NotFound) else str(error)

@@ -12,7 +12,10 @@ FAST = (Builtin.CPU, Builtin.MEMORY, Builtin.THROTTLED)
 """What decisions are made from: asked at the pace of the quickest resource of the namespace."""
 SLOW = (Builtin.OOM, Builtin.FS_READS, Builtin.FS_WRITES, Builtin.RECEIVED, Builtin.TRANSMITTED)
 SLOW_SECONDS = 60.0
-MIN_WINDOW_SECONDS = 60.0
+MEMORY_WINDOW_SECONDS = 60.0
+MIN_CPU_WINDOW_SECONDS = 30.0
+"""Three of cAdvisor's own 10-second looks. In a study of replica policies a rate over 30 s instead of a minute cut the
+requests over the target from 1.6% to 0.2%: the window is part of the delay of every reaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,11 @@ Usage = Mapping[Builtin, Readings]
 
 
 def cpu_window(datasource: Datasource) -> float:
-    """Seconds over which CPU is averaged: about a minute, and enough for two samples of any scrape.
+    """Seconds over which CPU is averaged: short, and enough for two samples of any scrape.
 
     cAdvisor stamps its samples itself, up to half a scrape apart from it: two of them need three intervals.
     """
-    return max(MIN_WINDOW_SECONDS, 3.0 * datasource.scrape_interval_seconds)
+    return max(MIN_CPU_WINDOW_SECONDS, 3.0 * datasource.scrape_interval_seconds)
 
 
 async def read_usage(
@@ -69,4 +72,4 @@ async def read_usage(
 
 def _window(builtin: Builtin, datasource: Datasource) -> float:
     # The peak of memory has to cover the time since the sample before, not more.
-    return MIN_WINDOW_SECONDS if builtin is Builtin.MEMORY else cpu_window(datasource)
+    return MEMORY_WINDOW_SECONDS if builtin is Builtin.MEMORY else cpu_window(datasource)

@@ -120,6 +120,7 @@ def build_view(
             target=target,
             pods=pods,
             rivals=tuple(world.rivals(target)),
+            unseen_rivals=world.unseen_rivals,
             elder=elder,
             wars=wars,
             node_os=nodes,

@@ -107,6 +107,8 @@ class Facts:
     moves_today: int = 0
     resizes_today: int = 0
     template_hash: str = ""
+    sampled_at: float = 0.0
+    """Unix time of the newest built-in measurement; 0: none yet."""
 
     @property
     def namespace(self) -> str:

@@ -21,6 +21,10 @@ class Health:
     """Configuration read and API server reached (followers included)."""
     _last_tick: float = field(default=0.0)
 
+    def reached(self) -> None:
+        """The API server answered."""
+        self.ready = True
+
     def lead(self) -> None:
         """Leadership begins: the stall clock starts now."""
         self.leading = True
@@ -58,8 +62,8 @@ def application(health: Health, registry: CollectorRegistry) -> web.Application:
     return app
 
 
-async def serve(health: Health, registry: CollectorRegistry, port: int, host: str = "0.0.0.0") -> web.AppRunner:
-    """Start serving; the caller awaits `cleanup()` of what is returned."""
+async def serve(health: Health, registry: CollectorRegistry, port: int, host: str | None = None) -> web.AppRunner:
+    """Start serving on `host`, by default on every address of both families; the caller awaits `cleanup()` of it."""
     runner = web.AppRunner(application(health, registry), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()

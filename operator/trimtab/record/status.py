@@ -43,7 +43,7 @@ def build(facts: Facts, decisions: list[Decision], previous: list[Condition], no
     return PerformanceConfigStatus(
         observed_generation=facts.generation,
         conditions=merge(previous, verdicts(facts), iso(now), facts.generation),
-        metrics=_metrics(facts, now),
+        metrics=_metrics(facts),
         replicas=facts.ready,
         learning=Learning(
             history_seconds=int(min(facts.history_seconds, 10 * 365 * DAY)),
@@ -69,7 +69,7 @@ def summary(decisions: list[Decision]) -> str:
     return f"{lever_name(last)} {before} → {after}: {last.reason} ({last.outcome})"[:253]
 
 
-def _metrics(facts: Facts, now: float) -> MetricGroups:
+def _metrics(facts: Facts) -> MetricGroups:
     groups: dict[str, dict[str, Quantity]] = {"timing": {}, "resources": {}, "costs": {}, "other": {}}
     unknown: list[UnknownMetric] = []
     for fact in facts.metrics:
@@ -84,7 +84,7 @@ def _metrics(facts: Facts, now: float) -> MetricGroups:
         costs=groups["costs"],
         other=groups["other"],
         unknown=unknown,
-        sampled_at=iso(now) if facts.metrics else None,
+        sampled_at=_time(facts.sampled_at),
     )
 
 

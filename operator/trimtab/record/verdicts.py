@@ -51,13 +51,8 @@ def _ready(facts: Facts) -> Finding:
 
 
 def _reconciling(facts: Facts) -> Finding:
-    if _broken(facts):
-        return Finding(
-            ConditionType.RECONCILING,
-            FALSE,
-            Reason.SPEC_INVALID if facts.problems else Reason.TARGET_NOT_FOUND,
-            "Stalled.",
-        )
+    if broken := _broken(facts):
+        return Finding(ConditionType.RECONCILING, FALSE, broken[0], "Stalled.")
     if facts.target is None:
         return Finding(ConditionType.RECONCILING, TRUE, Reason.PROGRESSING, "Not looked at yet.")
     if facts.converging:
@@ -121,13 +116,8 @@ def _unknown_metrics(facts: Facts) -> list[MetricFact]:
 
 
 def _tuning(facts: Facts) -> Finding:
-    if _broken(facts):
-        return Finding(
-            ConditionType.TUNING,
-            FALSE,
-            Reason.SPEC_INVALID if facts.problems else Reason.TARGET_NOT_FOUND,
-            "Nothing is moved.",
-        )
+    if broken := _broken(facts):
+        return Finding(ConditionType.TUNING, FALSE, broken[0], "Nothing is moved.")
     if facts.target is None:
         return Finding(ConditionType.TUNING, UNKNOWN, Reason.PENDING, "Not looked at yet.")
     if facts.hold is not None:

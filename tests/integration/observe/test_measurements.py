@@ -1,6 +1,7 @@
 """Against a real Prometheus: presets, built-ins and history."""
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ async def test_a_preset_by_namespace_gives_the_quantile_that_prometheus_gives(pr
     async with source_of(prometheus) as source:
         for pods in (["web-1"], ["web-2"], ["web-1", "web-2"]):
             exact = PodMatcher.exact(pods)
-            await eventually(lambda exact=exact: answer_of(source, preset.promql(10.0), exact), lambda a: a.known)
+            await eventually(partial(answer_of, source, preset.promql(10.0), exact), lambda a: a.known)
             at = time.time()
             single = (await source.query(parse(preset.promql(10.0)).confine(TENANCY, "mine", exact).text, at))[0]
             answer = batch.answer(await batched(source, batch, at), pods, at)

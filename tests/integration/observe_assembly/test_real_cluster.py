@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from trimtab.observe.observer import Observer
 pytestmark = pytest.mark.cluster
 
 
-def workload(kind: str = "Deployment", replicas: int = 2, command: list[str] | None = None, **container: object):
+def workload(kind: str = "Deployment", replicas: int = 2, command: list[str] | None = None, **container: object) -> Any:
     body: dict[str, object] = {
         "name": "app",
         "image": "trimtab/pause:dev" if command is None else "trimtab/python:dev",
@@ -40,8 +41,8 @@ def workload(kind: str = "Deployment", replicas: int = 2, command: list[str] | N
     return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"}, "spec": spec}
 
 
-async def seen_by(world: World, namespace: str, kind: str = "Deployment", pods: int = 2):
-    async def ask():
+async def seen_by(world: World, namespace: str, kind: str = "Deployment", pods: int = 2) -> Any:
+    async def ask() -> Any:
         target = world.target(namespace, "apps/v1", kind, "web")
         return target if target is not None and len(world.pods_of(target)) == pods else None
 
@@ -49,7 +50,9 @@ async def seen_by(world: World, namespace: str, kind: str = "Deployment", pods: 
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
-async def test_a_real_workload_its_pods_and_its_template_are_seen(world, namespace, apply, kind):
+async def test_a_real_workload_its_pods_and_its_template_are_seen(
+    world: Any, namespace: Any, apply: Any, kind: Any
+) -> None:
     apply(workload(kind, replicas=1))
     target = await seen_by(world, namespace, kind, pods=1)
     assert (target.replicas, target.qos, len(target.template_hash)) == (1, "Burstable", 16)
@@ -62,7 +65,9 @@ async def test_a_real_workload_its_pods_and_its_template_are_seen(world, namespa
         assert world.target(namespace, "apps/v1", kind, "web", template=True).template["spec"]["containers"]
 
 
-async def test_a_restart_keeps_the_template_hash_and_a_new_variable_does_not(cluster: Bed, world, namespace, apply):
+async def test_a_restart_keeps_the_template_hash_and_a_new_variable_does_not(
+    cluster: Bed, world: Any, namespace: Any, apply: Any
+) -> None:
     apply(workload(replicas=1))
     before = await seen_by(world, namespace, pods=1)
     cluster.kubectl("rollout", "restart", "deployment/web", "-n", namespace)
@@ -75,11 +80,13 @@ async def test_a_restart_keeps_the_template_hash_and_a_new_variable_does_not(clu
     assert world.current_replicaset(changed) is not None
 
 
-async def found(world: World, namespace: str):
+async def found(world: World, namespace: str) -> Any:
     return world.target(namespace, "apps/v1", "Deployment", "web")
 
 
-async def test_kubectl_scale_is_a_persons_and_kubectl_apply_is_not(cluster: Bed, world, namespace, apply):
+async def test_kubectl_scale_is_a_persons_and_kubectl_apply_is_not(
+    cluster: Bed, world: Any, namespace: Any, apply: Any
+) -> None:
     apply(workload(replicas=1))
     target = await seen_by(world, namespace, pods=1)
     assert not is_person(target.replicas_manager, target.replicas_manager_operation)
@@ -90,7 +97,9 @@ async def test_kubectl_scale_is_a_persons_and_kubectl_apply_is_not(cluster: Bed,
     assert target.replicas_set_at > 1.7e9
 
 
-async def test_an_autoscaler_a_budget_and_the_namespaces_bounds_are_seen(world, namespace, apply):
+async def test_an_autoscaler_a_budget_and_the_namespaces_bounds_are_seen(
+    world: Any, namespace: Any, apply: Any
+) -> None:
     hpa = {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
@@ -122,7 +131,7 @@ async def test_an_autoscaler_a_budget_and_the_namespaces_bounds_are_seen(world, 
     apply(limits, quota, workload(), hpa, budget)
     target = await seen_by(world, namespace)
 
-    async def rivals():
+    async def rivals() -> Any:
         return world.rivals(target)
 
     (rival,) = await eventually(rivals, lambda one: len(one) == 1)
@@ -142,7 +151,7 @@ async def test_an_autoscaler_a_budget_and_the_namespaces_bounds_are_seen(world, 
     assert seen.observation.workloads.allowed[0].tolist()[:3] == [False, False, True]
 
 
-async def test_the_cluster_tells_what_it_can_do(world, namespace, apply):
+async def test_the_cluster_tells_what_it_can_do(world: Any, namespace: Any, apply: Any) -> None:
     known = world.capabilities
     assert known.version.startswith("v1.")
     assert known.pod_resize is True
@@ -156,7 +165,7 @@ async def test_the_cluster_tells_what_it_can_do(world, namespace, apply):
     }
     apply(profile)
 
-    async def ask():
+    async def ask() -> Any:
         return world.profile(namespace)
 
     record = await eventually(ask, lambda one: one is not None)
@@ -184,8 +193,8 @@ subjects: [{kind: ServiceAccount, name: narrow}]
 
 
 async def test_with_the_rights_of_one_namespace_the_rest_is_unknown_and_noted(
-    cluster: Bed, namespace, apply, tmp_path: Path
-):
+    cluster: Bed, namespace: Any, apply: Any, tmp_path: Path
+) -> None:
     apply(workload())
     cluster.kubectl("apply", "-n", namespace, "-f", "-", input=RBAC)
     cluster.kubectl("annotate", "namespace", namespace, "trimtab.dev/pause=true")
@@ -203,7 +212,7 @@ async def test_with_the_rights_of_one_namespace_the_rest_is_unknown_and_noted(
         assert world.nodes() == []
         assert any("nodes cannot be watched: grant list and watch" in note for note in world.notes())
 
-        async def paused():
+        async def paused() -> Any:
             await world.refresh()
             return world.namespace_paused(namespace)
 

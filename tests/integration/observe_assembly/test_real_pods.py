@@ -4,6 +4,7 @@ import math
 import random
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -44,13 +45,15 @@ async def bench(pods_cluster: Bed) -> AsyncIterator[Bench]:
     await made.source.aclose()
 
 
-async def test_a_busy_workload_is_measured_and_its_history_is_read(bench, world, namespace, apply):
+async def test_a_busy_workload_is_measured_and_its_history_is_read(
+    bench: Bench, world: Any, namespace: Any, apply: Any
+) -> None:
     apply(workload(replicas=1, command=["python3", "-c", BUSY]))
     target = await seen_by(world, namespace, pods=1)
     observer = Observer(world, {"default": bench.source}, load_presets(), bench.settings)
     one = config(SPEC, namespace=namespace)
 
-    async def look():
+    async def look() -> Any:
         return await observer.observe({one.key: one}, time.time())
 
     first = await eventually(look, lambda s: bool((s.observation.samples.memory > 0).any()))
@@ -71,7 +74,7 @@ async def test_a_busy_workload_is_measured_and_its_history_is_read(bench, world,
 
     past = History({"default": bench.source}, [bench.datasource])
 
-    async def read():
+    async def read() -> Any:
         return await past.read(seen, [one.key], time.time() + 300)
 
     found = await eventually(read, lambda p: len(p.samples) > 0 and not p.failed)
@@ -80,7 +83,9 @@ async def test_a_busy_workload_is_measured_and_its_history_is_read(bench, world,
     await observer.close()
 
 
-async def test_an_oom_kill_is_seen_from_the_kubelet_without_any_prometheus(bench, world, namespace, apply):
+async def test_an_oom_kill_is_seen_from_the_kubelet_without_any_prometheus(
+    bench: Bench, world: Any, namespace: Any, apply: Any
+) -> None:
     apply(workload(replicas=1, command=["python3", "-c", HUNGRY]))
     await seen_by(world, namespace, pods=1)
     nowhere = PrometheusSource(
@@ -89,7 +94,7 @@ async def test_an_oom_kill_is_seen_from_the_kubelet_without_any_prometheus(bench
     observer = Observer(world, {"default": nowhere}, {}, bench.settings)
     one = config(SPEC, namespace=namespace)
 
-    async def look():
+    async def look() -> Any:
         return await observer.observe({one.key: one}, time.time())
 
     seen = await eventually(look, lambda s: bool(s.observation.containers.oom_at[0] > 0))

@@ -69,14 +69,14 @@ class FakeCluster(FakeControllers):
             if not dry_run:
                 del self.objects["pods", namespace, name]
             return self._wrote("EVICT", path, {})
-        body = copy.deepcopy(dict(body))
-        if (plural, namespace, body["metadata"]["name"]) in self.objects:
+        made = copy.deepcopy(dict(body))
+        if (plural, namespace, made["metadata"]["name"]) in self.objects:
             raise cause(409, AlreadyExists, "AlreadyExists", "the name is taken")
         if not dry_run:
             if plural == "pods":
-                body["status"] = {"phase": "Pending"}
-            self.put(plural, body)
-        return self._wrote("POST", path, body)
+                made["status"] = {"phase": "Pending"}
+            self.put(plural, made)
+        return self._wrote("POST", path, made)
 
     async def replace(
         self, path: str, body: Mapping[str, Any], *, dry_run: bool = False, timeout_seconds: float | None = None

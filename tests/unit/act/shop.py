@@ -98,7 +98,7 @@ class Shop:
         self.memory: dict[str, float] = {"app": 64 * MI}
         labels = {"app": "web"}
         template = {"metadata": {"labels": labels}, "spec": {"containers": containers or [container()]}}
-        work = {
+        work: dict[str, Any] = {
             "metadata": {"name": "web"},
             "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
         }
@@ -171,8 +171,19 @@ class Shop:
     ) -> list[Outcome]:
         """Plan what is given, act on it, let the cluster answer, and move the time on."""
         info = self.info(key)
-        wish = {"acting": acting, "rollout": rollout, "replicas": replicas, "app": app, "knob": knob, "trial": trial}
-        plan, seen = planned(info, self.time.now, self.memory["app"], keep=keep, decisions=decisions, **wish)
+        plan, seen = planned(
+            info,
+            self.time.now,
+            self.memory["app"],
+            acting=acting,
+            rollout=rollout,
+            replicas=replicas,
+            app=app,
+            knob=knob,
+            trial=trial,
+            keep=keep,
+            decisions=decisions,
+        )
         found = await self.actuator.act(plan, seen, {key: info}, self.configs)
         if settle:
             self.cluster.settle()

@@ -2,10 +2,13 @@
 
 import pytest
 
+from tests.sure import sure
 from tests.unit.act.shop import MI, Shop, container, spec
 from trimtab.act.gate import Priority
+from trimtab.act.outcomes import explain
 from trimtab.api.reasons import Reason
 from trimtab.api.settings import Mode
+from trimtab.kube.errors import Unavailable
 
 RAISED = {"cpu": 0.25, "memory": 200 * MI}
 
@@ -21,8 +24,8 @@ async def test_the_profile_is_written_before_any_pod_is_resized() -> None:
     await shop.tick(app=RAISED)
     verbs = [verb for verb, _ in shop.cluster.writes]
     assert verbs == ["POST", "RESIZE", "RESIZE", "RESIZE"]
-    assert shop.entry()["containers"][0]["requests"] == {"cpu": "250m", "memory": "200Mi"}
-    assert shop.entry()["containers"][0]["templateRequests"] == {"cpu": "100m", "memory": "128Mi"}
+    assert sure(shop.entry())["containers"][0]["requests"] == {"cpu": "250m", "memory": "200Mi"}
+    assert sure(shop.entry())["containers"][0]["templateRequests"] == {"cpu": "100m", "memory": "128Mi"}
     assert shop.requests() == ["250m"] * 3
 
 
@@ -116,8 +119,6 @@ def _boom() -> None:
 
 
 async def test_a_profile_that_can_not_be_written_holds_the_pods() -> None:
-    from trimtab.kube.errors import Unavailable
-
     shop = Shop()
     shop.cluster.fail = lambda verb, path, body: Unavailable(503, "Down") if "tuningprofiles" in path else None
     outcomes = await shop.tick(app=RAISED)
@@ -200,7 +201,7 @@ async def test_an_entry_that_another_config_took_over_is_not_reverted() -> None:
     await shop.tick(key="shop/heir", app=RAISED)
     await shop.tick(key="shop/heir")
     assert shop.requests() == ["250m"] * 3
-    assert shop.entry()["config"] == "heir"
+    assert sure(shop.entry())["config"] == "heir"
 
 
 async def test_a_replica_set_that_does_not_answer_gets_no_second_clone() -> None:
@@ -227,7 +228,7 @@ async def test_rule_10_containers_that_are_not_listed_are_never_changed() -> Non
     await shop.tick(app=RAISED)
     pods = shop.cluster.pods()
     assert {p["spec"]["containers"][1]["resources"]["requests"]["cpu"] for p in pods} == {"100m"}
-    assert [c["name"] for c in shop.entry()["containers"]] == ["app"]
+    assert [c["name"] for c in sure(shop.entry())["containers"]] == ["app"]
 
 
 async def test_rule_16_the_priority_of_a_move_follows_its_reason() -> None:
@@ -246,3 +247,12 @@ async def test_a_resource_that_can_no_longer_be_read_keeps_what_its_pods_have(on
     assert len(shop.cluster.writes) == before
     assert shop.entry() is not None
     assert shop.requests() == ["250m"] * 3
+
+
+def test_a_lost_connection_is_told_without_the_address_of_the_api_server() -> None:
+    lost = Unavailable(0, "ConnectionFailed", "Cannot connect to host 10.0.0.1:6443", request="PATCH /apis/apps/v1/x")
+    told = explain(lost)
+    assert told.reason is Reason.MOVE_FAILED
+    assert "ConnectionFailed" in told.message
+    assert "10.0.0.1" not in told.message
+    assert "/apis" not in told.message

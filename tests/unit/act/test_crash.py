@@ -1,12 +1,14 @@
 """Any process may die at any write: the next one converges to the same state."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.act.fake import Crash
 from tests.unit.act.shop import MI, Shop
 
-STEPS = (
+STEPS: tuple[dict[str, Any], ...] = (
     {"app": {"cpu": 0.25, "memory": 200 * MI}},
     {"trial": 16},
     {"trial": 16},

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sure import sure
 from tests.unit.act.shop import MI, NAN, Shop, container, planned, spec
 from trimtab.act import profile
 from trimtab.act.entries import in_force, quantity, wanted_entry
@@ -46,7 +47,7 @@ def test_what_the_plan_leaves_open_stays_as_it_is_in_force() -> None:
 def test_rule_03_an_entry_of_another_template_counts_for_nothing() -> None:
     shop = Shop()
     first = entry_for(shop.info(), app={"cpu": 0.2})
-    resources = {"requests": {"cpu": "150m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
+    resources: dict[str, Any] = {"requests": {"cpu": "150m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
     work = shop.cluster.objects["deployments", "shop", "web"]
     work["spec"]["template"]["spec"]["containers"][0]["resources"] = resources
     info = shop.info()
@@ -55,7 +56,7 @@ def test_rule_03_an_entry_of_another_template_counts_for_nothing() -> None:
 
 
 def test_a_templates_odd_amounts_are_not_rounded() -> None:
-    resources = {"requests": {"cpu": "100m", "memory": "100M"}, "limits": {"memory": "300M"}}
+    resources: dict[str, Any] = {"requests": {"cpu": "100m", "memory": "100M"}, "limits": {"memory": "300M"}}
     info = Shop(containers=[container(**resources)]).info()
     assert entry_for(info, app={"cpu": 0.1, "memory": 100e6}) is None
     entry = entry_for(info, app={"cpu": 0.2, "memory": 100e6})
@@ -99,7 +100,7 @@ async def test_rule_02_a_request_above_its_limit_is_not_written() -> None:
 
 
 async def test_rule_02_the_qos_class_of_new_pods_is_kept() -> None:
-    resources = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+    resources: dict[str, Any] = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
     assert await refused(Shop(containers=[container(**resources)]), app={"cpu": 0.5}) is Reason.MOVE_FAILED
     shop = Shop(containers=[container(**resources)])
     await shop.tick(app={"cpu": 0.5, "cpu_limit": 0.5})
@@ -140,7 +141,7 @@ async def test_rule_02_defaults_of_a_limit_range_are_learned_as_the_template() -
     shop = Shop(containers=[container(requests={"cpu": "100m"})])
     limit_range(shop, default={"memory": "256Mi"}, defaultRequest={"memory": "64Mi"})
     await shop.tick(app={"cpu": 0.2})
-    part = shop.entry()["containers"][0]
+    part = sure(shop.entry())["containers"][0]
     assert part["templateRequests"] == {"cpu": "100m", "memory": "64Mi"}
     assert part["templateLimits"] == {"memory": "256Mi"}
 
@@ -173,7 +174,7 @@ async def test_a_profile_that_can_not_be_read_is_written_anew() -> None:
     await shop.tick(app={"cpu": 0.2})
     shop.cluster.objects["tuningprofiles", "shop", "trimtab"]["spec"] = {"workloads": {"Deployment/web": 7}}
     await shop.tick(app={"cpu": 0.2})
-    assert shop.entry()["containers"][0]["requests"]["cpu"] == "200m"
+    assert sure(shop.entry())["containers"][0]["requests"]["cpu"] == "200m"
 
 
 async def test_one_write_a_namespace_whatever_changes() -> None:
@@ -184,7 +185,7 @@ async def test_one_write_a_namespace_whatever_changes() -> None:
     await shop.tick(app={"cpu": 0.3}, knob=16, settle=False)
     profile_writes = [p for _, p in shop.cluster.writes[before:] if "tuningprofiles" in p]
     assert len(profile_writes) == 1
-    assert shop.entry()["onDelete"] == "Revert"
+    assert sure(shop.entry())["onDelete"] == "Revert"
 
 
 def record(entries: dict[str, ProfileEntry]) -> ProfileRecord:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sure import sure
 from tests.unit.act.shop import MI, NAN, Shop, container
 from trimtab.act.entries import Wanted
 from trimtab.act.resize import State, body, step
@@ -114,7 +115,7 @@ def test_rule_08_a_memory_limit_is_never_lowered_below_the_working_set(used: flo
 
 @pytest.mark.parametrize("resource", ["cpu", "memory"])
 def test_rule_08_a_resize_that_restarts_counts_as_a_cut(resource: str) -> None:
-    spec = replace(APP, **{f"restart_on_{resource}": True})
+    spec = replace(APP, restart_on_cpu=resource == "cpu", restart_on_memory=resource == "memory")
     larger = {"cpu": 0.2} if resource == "cpu" else {"memory": 256 * MI}
     assert ask(pod(spec), want(**larger)).cut
     assert not ask(pod(), want(**larger)).cut
@@ -154,7 +155,7 @@ async def test_a_deferred_pod_is_backed_out_held_and_tried_again_later() -> None
     shop = Shop(replicas=2)
     full = shop.cluster.pods()[0]["metadata"]["name"]
     shop.cluster.kubelet = lambda p: "Deferred" if p["metadata"]["name"] == full else ""
-    wish = {"app": {"cpu": 2.0}}
+    wish: dict[str, Any] = {"app": {"cpu": 2.0}}
     await shop.tick(**wish)
     assert shop.requests() == ["2", "2"]
     outcomes = await shop.tick(**wish, seconds=301)
@@ -174,6 +175,6 @@ async def test_best_effort_pods_shape_only_new_ones() -> None:
     shop = Shop(replicas=1, containers=[bare])
     outcomes = await shop.tick(app={"cpu": 0.2, "memory": 64 * MI})
     assert Reason.RESIZE_BEST_EFFORT in {o.reason for o in outcomes}
-    assert shop.entry()["containers"][0]["requests"] == {"cpu": "200m", "memory": "64Mi"}
+    assert sure(shop.entry())["containers"][0]["requests"] == {"cpu": "200m", "memory": "64Mi"}
     await shop.tick(replicas=2)
     assert shop.requests() == ["", "200m"]

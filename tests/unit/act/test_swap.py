@@ -1,5 +1,7 @@
 """Knob trials and rolls: clones, adoption, budgets, deadlines (RULES 6, 7)."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.act.shop import START, Shop
@@ -15,7 +17,7 @@ def budget(shop: Shop, minimum: int) -> None:
     shop.cluster.settle()
 
 
-def trials(shop: Shop) -> list[dict]:
+def trials(shop: Shop) -> list[dict[str, Any]]:
     return [p for p in shop.cluster.pods() if TRIAL_LABEL in p["metadata"]["labels"]]
 
 
@@ -169,7 +171,7 @@ async def test_no_swap_begins_while_pods_are_not_ready_or_the_workload_rolls_out
         ({"hostPort": 80}, "SWAP_REFUSED_HOST_PORT"),
     ],
 )
-async def test_rule_06_swap_is_refused_for_what_can_not_run_twice(change: dict, reason: str) -> None:
+async def test_rule_06_swap_is_refused_for_what_can_not_run_twice(change: dict[str, Any], reason: str) -> None:
     shop = Shop()
     deployment = shop.cluster.objects["deployments", "shop", "web"]
     if "hostPort" in change:

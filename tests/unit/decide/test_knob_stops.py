@@ -235,3 +235,39 @@ def test_the_knob_that_waited_longest_is_tried_first() -> None:
     assert [made.subject for made in plan.decisions] == ["a"]
     assert plan.knobs.trial.tolist() == [16, -1]
     assert set(state.trials) == {KEY}
+
+
+def test_rule_06_where_no_trial_pod_can_stand_the_step_goes_to_all_pods_and_is_undone_when_it_hurts() -> None:
+    sim = batched(8)
+    assert sim.knob is not None
+    sim.knob["trials"] = False
+    assert sim.run(120, until=lambda s: bool(s.decisions))
+    first = next(iter(sim.decisions.values()))
+    assert (first.reason, first.before, first.after) == (Reason.KNOB_STEPPED, 8, 16)
+    assert sim.trial == -1
+    assert sim.run(3600, until=lambda s: s.value == 8 and s.off == 0)
+    made = next(iter(sim.decisions.values()))
+    assert made.outcome is OutcomeState.ROLLED_BACK
+    assert "against before" in made.outcome_message
+    assert sim.state.knobs.direction[0] == -1
+
+
+def test_rule_06_a_step_on_all_pods_that_helps_is_kept() -> None:
+    sim = batched(2)
+    assert sim.knob is not None
+    sim.knob["trials"] = False
+    sim.run(1800)
+    assert next(iter(sim.decisions.values())).outcome is OutcomeState.KEPT
+    assert sim.value >= 4
+
+
+def test_a_rolled_value_is_not_judged_against_another_load() -> None:
+    sim = batched(2)
+    assert sim.run(1800, until=lambda s: s.value == 4 and s.off == 0)
+    sim.rate = lambda t: 2.0
+    sim.service = lambda b: 0.08
+    sim.run(600)
+    made = next(iter(sim.decisions.values()))
+    assert made.outcome is OutcomeState.CONFOUNDED
+    assert "from 10 to 2 requests/s" in made.outcome_message
+    assert sim.value == 4

@@ -7,7 +7,6 @@ import pytest
 
 from tests.unit.kube.fakes import VirtualLoop, elapse, run_virtual
 from tests.unit.kube.lease_world import EPOCH, Network, Server, elector, end, forever, leads
-from trimtab.kube.lease import NotLeadingError
 from trimtab.kube.lease_settings import LeaseSettings, boot_clock, unique_identity
 
 
@@ -172,15 +171,34 @@ def test_a_stalled_or_suspended_process_no_longer_leads_before_any_code_of_its_o
         candidate = elector(loop, Network(Server()), "a")
         task = asyncio.create_task(candidate.run(forever))
         await leads(candidate, 1)
-        candidate.assert_leading()
         assert candidate.still_leading(margin=7)
         assert not candidate.still_leading(margin=11)
         loop.now += 11  # nothing else of this process has run
         assert not candidate.still_leading()
         assert not candidate.is_leader
-        with pytest.raises(NotLeadingError, match="no longer leads"):
-            candidate.assert_leading()
         await end(task)
+
+    run_virtual(main)
+
+
+def test_an_answer_of_the_api_server_is_told_by_followers_too_and_its_absence_is_not() -> None:
+    async def main(loop: VirtualLoop) -> None:
+        server = Server()
+        first, holes = elector(loop, Network(server), "a"), Network(server)
+        one = asyncio.create_task(first.run(forever))
+        await leads(first, 1)
+        second, answers = elector(loop, holes, "b"), []
+        second._answered = lambda: answers.append(loop.now)
+        holes.dead.set()
+        two = asyncio.create_task(second.run(forever))
+        await elapse(10)
+        assert answers == []
+        holes.dead.clear()
+        await elapse(10)
+        assert answers
+        assert not second.is_leader
+        await end(one)
+        await end(two)
 
     run_virtual(main)
 

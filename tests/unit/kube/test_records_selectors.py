@@ -1,5 +1,7 @@
 """Label selectors match as the API server's do."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,11 +34,11 @@ LABELS = {"app": "web", "tier": "front", "track": ""}
         ("a" * 5000, False),
     ],
 )
-def test_the_string_form_of_a_scale_is_read_and_what_cannot_be_read_matches_nothing(text, wanted):
+def test_the_string_form_of_a_scale_is_read_and_what_cannot_be_read_matches_nothing(text: Any, wanted: Any) -> None:
     assert matches(parse_selector(text), LABELS) is wanted
 
 
-def test_an_empty_selector_matches_everything_and_an_unknown_operator_nothing():
+def test_an_empty_selector_matches_everything_and_an_unknown_operator_nothing() -> None:
     assert matches({}, {})
     assert not matches({"matchExpressions": [{"key": "app", "operator": "Near", "values": ["web"]}]}, LABELS)
     assert not matches({"matchExpressions": [{"key": "app", "operator": "In", "values": "web"}]}, LABELS)
@@ -44,5 +46,5 @@ def test_an_empty_selector_matches_everything_and_an_unknown_operator_nothing():
 
 @settings(deadline=None)
 @given(text=st.text(alphabet="ab=!,() in/.-", max_size=40))
-def test_any_text_gives_a_selector(text):
+def test_any_text_gives_a_selector(text: Any) -> None:
     assert matches(parse_selector(text), LABELS) in (True, False)

@@ -2,14 +2,15 @@
 
 import copy
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.observe_assembly.bench import deployment, pod, replica_set, template
+from tests.sure import sure
+from tests.unit.observe_assembly.bench import deployment, template
 from trimtab.kube import strip
-from trimtab.kube.strip_pods import qos_class
 from trimtab.kube.strip_workloads import replicas_owner, swap_refusals, template_hash
 
 STRIPS = [
@@ -81,22 +82,22 @@ NAMED = st.fixed_dictionaries(
 
 @settings(deadline=None)
 @given(raw=OBJECTS | NAMED)
-def test_no_object_however_odd_makes_stripping_fail(raw):
+def test_no_object_however_odd_makes_stripping_fail(raw: Any) -> None:
     for one in STRIPS:
         one(raw)
     strip.scaled_workload("example.com/v1", "Thing", raw, raw)
 
 
 @pytest.mark.parametrize("one", STRIPS)
-def test_an_object_without_a_name_gives_no_record(one):
+def test_an_object_without_a_name_gives_no_record(one: Any) -> None:
     assert one({}) is None
     assert one({"metadata": {"namespace": "ns"}}) is None
     assert one({"metadata": []}) is None
 
 
-def test_a_deployment_keeps_its_numbers_and_its_template_packed():
+def test_a_deployment_keeps_its_numbers_and_its_template_packed() -> None:
     raw = deployment(replicas=4)
-    stored = strip.strip_deployment(raw)
+    stored = sure(strip.strip_deployment(raw))
     record = stored.record
     assert (record.namespace, record.name, record.replicas, record.generation) == ("shop", "web", 4, 3)
     (container,) = record.containers
@@ -106,23 +107,23 @@ def test_a_deployment_keeps_its_numbers_and_its_template_packed():
     assert record.qos == "Burstable"
 
 
-def test_a_missing_request_is_the_limit_as_the_api_server_makes_it():
+def test_a_missing_request_is_the_limit_as_the_api_server_makes_it() -> None:
     raw = template()
     del raw["spec"]["containers"][0]["resources"]["requests"]
-    record = strip.strip_deployment(deployment(pod=raw)).record
+    record = sure(strip.strip_deployment(deployment(pod=raw))).record
     assert record.containers[0].cpu == 1.0
     assert record.qos == "Guaranteed"
 
 
-def test_native_sidecars_are_containers_and_plain_init_containers_are_not():
+def test_native_sidecars_are_containers_and_plain_init_containers_are_not() -> None:
     raw = template(
         initContainers=[{"name": "side", "restartPolicy": "Always"}, {"name": "setup"}],
     )
-    record = strip.strip_deployment(deployment(pod=raw)).record
+    record = sure(strip.strip_deployment(deployment(pod=raw))).record
     assert [container.name for container in record.containers] == ["app", "side"]
 
 
-def test_variables_are_told_apart_as_integers_text_and_references():
+def test_variables_are_told_apart_as_integers_text_and_references() -> None:
     raw = template()
     raw["spec"]["containers"][0]["env"] = [
         {"name": "BATCH", "value": "8"},
@@ -131,13 +132,13 @@ def test_variables_are_told_apart_as_integers_text_and_references():
         {"name": "TWICE", "value": "1"},
         {"name": "TWICE", "value": "no"},
     ]
-    container = strip.strip_deployment(deployment(pod=raw)).record.containers[0]
+    container = sure(strip.strip_deployment(deployment(pod=raw))).record.containers[0]
     assert container.env == {"BATCH": "8"}
     assert container.env_opaque == {"TEXT", "SECRET", "TWICE"}
     assert container.env_from == {"SECRET"}
 
 
-def test_the_template_hash_changes_with_requests_and_limits_and_with_nothing_else():
+def test_the_template_hash_changes_with_requests_and_limits_and_with_nothing_else() -> None:
     raw = template()
     first = template_hash(raw)
     assert len(first) == 16
@@ -151,8 +152,10 @@ def test_the_template_hash_changes_with_requests_and_limits_and_with_nothing_els
     assert template_hash(resized) != first
 
 
-def test_the_last_writer_of_the_replicas_is_found_with_how_and_when_it_wrote():
-    def entry(manager, time, operation="Update", subresource="", field="f:replicas"):
+def test_the_last_writer_of_the_replicas_is_found_with_how_and_when_it_wrote() -> None:
+    def entry(
+        manager: Any, time: Any, operation: str = "Update", subresource: str = "", field: str = "f:replicas"
+    ) -> Any:
         return {
             "manager": manager,
             "operation": operation,
@@ -173,7 +176,7 @@ def test_the_last_writer_of_the_replicas_is_found_with_how_and_when_it_wrote():
     assert replicas_owner(raw) == ("kubectl", "scale", 1767312000.0)
 
 
-def test_a_scale_without_a_time_is_dated_by_the_status_that_followed_it():
+def test_a_scale_without_a_time_is_dated_by_the_status_that_followed_it() -> None:
     scale = {
         "manager": "kubectl",
         "operation": "Update",
@@ -188,7 +191,7 @@ def test_a_scale_without_a_time_is_dated_by_the_status_that_followed_it():
     assert replicas_owner({}) == ("", "", 0.0)
 
 
-def test_what_forbids_a_swap_is_named_with_its_reason():
+def test_what_forbids_a_swap_is_named_with_its_reason() -> None:
     raw = template(
         volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "disk"}}, {"name": "c", "configMap": {}}],
         affinity={
@@ -210,96 +213,18 @@ def test_what_forbids_a_swap_is_named_with_its_reason():
     assert swap_refusals("StatefulSet", "Recreate", raw) == ()
 
 
-def test_a_pod_tells_its_owner_its_oom_kill_and_how_its_resize_stands():
-    owner = deployment()
-    raw = pod(
-        replica_set(owner),
-        "a",
-        status={
-            "containerStatuses": [
+def test_only_utilisation_metrics_of_an_hpa_hold_requests() -> None:
+    def hpa(metrics: Any) -> Any:
+        return sure(
+            strip.strip_hpa(
                 {
-                    "name": "app",
-                    "restartCount": 2,
-                    "lastState": {"terminated": {"reason": "OOMKilled", "finishedAt": "2026-01-01T00:00:00Z"}},
-                    "resources": {"requests": {"cpu": "250m"}, "limits": {"memory": "1Gi"}},
+                    "metadata": {"name": "h", "namespace": "ns"},
+                    "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "metrics": metrics},
                 }
-            ],
-            "conditions": [
-                {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:10Z"},
-                {"type": "PodResizePending", "status": "True", "reason": "Infeasible", "message": "node too small"},
-            ],
-        },
-    )
-    record = strip.strip_pod(raw)
-    assert (record.owner_kind, record.owner_name) == ("ReplicaSet", "web-6bcf4d8f")
-    (state,) = record.states
-    assert (state.restarts, state.oom_killed_at, state.cpu, state.memory_limit) == (2, 1767225600.0, 0.25, 2**30)
-    assert (record.resize, record.resize_message) == ("Infeasible", "node too small")
-    assert record.ready
-    assert record.ready_since == 1767225610.0
-
-
-@pytest.mark.parametrize("deadline", ["2026-01-01T00:00:00Z", "1767225600", "1767225600.0"])
-def test_a_trial_pod_tells_its_resource_its_knob_and_its_deadline(deadline):
-    raw = pod(
-        None,
-        "canary",
-        metadata={
-            "labels": {"trimtab.dev/trial": "web"},
-            "annotations": {"trimtab.dev/trial-deadline": deadline, "trimtab.dev/trial-knob": "batch=16"},
-        },
-    )
-    record = strip.strip_pod(raw)
-    assert (record.trial_of, record.trial_knob, record.trial_deadline) == ("web", "batch=16", 1767225600.0)
-    assert record.owner_uid == ""
-
-
-def test_a_template_that_carries_the_trial_label_does_not_make_trial_pods():
-    owner = replica_set(deployment())
-    record = strip.strip_pod(pod(owner, "web-0", metadata={"labels": {"trimtab.dev/trial": "web"}}))
-    assert record.owner_uid
-    assert record.trial_of == ""
-
-
-@pytest.mark.parametrize(
-    ("value", "paused"), [("true", True), ("yes", True), ("false", False), ("", False), (None, False)]
-)
-def test_the_pause_annotation_pauses_unless_it_says_false(value, paused):
-    annotations = {} if value is None else {"trimtab.dev/pause": value}
-    record = strip.strip_deployment(deployment(metadata={"annotations": annotations})).record
-    assert record.annotations_paused is paused
-
-
-@pytest.mark.parametrize(
-    ("parts", "wanted"),
-    [
-        ([{}], "BestEffort"),
-        ([{"requests": {"cpu": "0"}}], "BestEffort"),
-        ([{"requests": {"cpu": "1"}}], "Burstable"),
-        ([{"limits": {"cpu": "1", "memory": "1Gi"}}], "Guaranteed"),
-        ([{"limits": {"cpu": "1", "memory": "1Gi"}}, {}], "Burstable"),
-        ([{"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "1Gi"}}], "Burstable"),
-    ],
-)
-def test_the_qos_class_is_the_api_servers(parts, wanted):
-    assert qos_class({"containers": [{"name": "x", "resources": part} for part in parts]}) == wanted
-
-
-def test_pod_level_resources_decide_the_qos_class_alone():
-    spec = {"containers": [{"name": "x"}], "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}
-    assert qos_class(spec) == "Guaranteed"
-
-
-def test_only_utilisation_metrics_of_an_hpa_hold_requests():
-    def hpa(metrics):
-        return strip.strip_hpa(
-            {
-                "metadata": {"name": "h", "namespace": "ns"},
-                "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "metrics": metrics},
-            }
+            )
         )
 
-    def metric(name, kind):
+    def metric(name: Any, kind: Any) -> Any:
         return {"type": "Resource", "resource": {"name": name, "target": {"type": kind}}}
 
     assert hpa([metric("cpu", "Utilization")]).scales_on_cpu
@@ -308,28 +233,32 @@ def test_only_utilisation_metrics_of_an_hpa_hold_requests():
     assert hpa([]).scales_on_cpu  # the API's default
 
 
-def test_a_scaled_object_scales_a_deployment_unless_it_says_otherwise():
-    record = strip.strip_scaled_object(
-        {
-            "metadata": {"name": "s", "namespace": "ns"},
-            "spec": {"scaleTargetRef": {"name": "web"}, "triggers": [{"type": "cpu", "metricType": "Utilization"}]},
-        }
+def test_a_scaled_object_scales_a_deployment_unless_it_says_otherwise() -> None:
+    record = sure(
+        strip.strip_scaled_object(
+            {
+                "metadata": {"name": "s", "namespace": "ns"},
+                "spec": {"scaleTargetRef": {"name": "web"}, "triggers": [{"type": "cpu", "metricType": "Utilization"}]},
+            }
+        )
     )
     assert (record.target_kind, record.target_name, record.scales_on_cpu) == ("Deployment", "web", True)
 
 
-def test_limit_ranges_give_the_narrowest_bounds_and_the_defaults():
-    record = strip.strip_limit_range(
-        {
-            "metadata": {"name": "l", "namespace": "ns"},
-            "spec": {
-                "limits": [
-                    {"type": "Container", "max": {"cpu": "4"}, "min": {"cpu": "10m"}, "default": {"memory": "1Gi"}},
-                    {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "50m"}},
-                    {"type": "Pod", "max": {"memory": "8Gi"}},
-                ]
-            },
-        }
+def test_limit_ranges_give_the_narrowest_bounds_and_the_defaults() -> None:
+    record = sure(
+        strip.strip_limit_range(
+            {
+                "metadata": {"name": "l", "namespace": "ns"},
+                "spec": {
+                    "limits": [
+                        {"type": "Container", "max": {"cpu": "4"}, "min": {"cpu": "10m"}, "default": {"memory": "1Gi"}},
+                        {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "50m"}},
+                        {"type": "Pod", "max": {"memory": "8Gi"}},
+                    ]
+                },
+            }
+        )
     )
     assert record.container_max == {"cpu": 2.0}
     assert record.container_min == {"cpu": 0.05}
@@ -337,45 +266,47 @@ def test_limit_ranges_give_the_narrowest_bounds_and_the_defaults():
     assert record.pod_max == {"memory": 8 * 2**30}
 
 
-def test_a_quota_on_cpu_is_one_on_requests():
-    record = strip.strip_quota(
-        {
-            "metadata": {"name": "q", "namespace": "ns"},
-            "status": {"hard": {"cpu": "10", "limits.memory": "1Gi"}, "used": {"cpu": "3"}},
-        }
+def test_a_quota_on_cpu_is_one_on_requests() -> None:
+    record = sure(
+        strip.strip_quota(
+            {
+                "metadata": {"name": "q", "namespace": "ns"},
+                "status": {"hard": {"cpu": "10", "limits.memory": "1Gi"}, "used": {"cpu": "3"}},
+            }
+        )
     )
     assert record.hard == {"requests.cpu": 10.0, "limits.memory": 2**30}
     assert record.used == {"requests.cpu": 3.0}
 
 
-def test_a_profile_that_cannot_be_read_says_why_and_is_empty():
+def test_a_profile_that_cannot_be_read_says_why_and_is_empty() -> None:
     raw = {
         "metadata": {"name": "trimtab", "namespace": "ns"},
         "spec": {"workloads": {"Deployment/web": {"containers": "x"}}},
     }
-    record = strip.strip_profile(raw)
+    record = sure(strip.strip_profile(raw))
     assert record.spec.workloads == {}
     assert "spec.workloads" in record.problem
     assert strip.strip_profile({"metadata": {"name": "other", "namespace": "ns"}}) is None
 
 
-def test_a_budget_is_current_only_when_its_controller_saw_it():
+def test_a_budget_is_current_only_when_its_controller_saw_it() -> None:
     raw = {
         "metadata": {"name": "b", "namespace": "ns", "generation": 2},
         "spec": {"selector": {"matchLabels": {"app": "web"}}},
         "status": {"observedGeneration": 1, "disruptionsAllowed": 1},
     }
-    assert not strip.strip_budget(raw).observed
+    assert not sure(strip.strip_budget(raw)).observed
     assert strip.strip_budget({**raw, "spec": {}}) is None
 
 
-def test_a_scaled_kind_is_read_through_its_scale():
+def test_a_scaled_kind_is_read_through_its_scale() -> None:
     raw = {
         "metadata": {"name": "r", "namespace": "ns", "uid": "u", "generation": 5},
         "status": {"observedGeneration": "5"},
     }
     scale = {"spec": {"replicas": 3}, "status": {"replicas": 3, "selector": "app=web,tier in (a,b)"}}
-    record = strip.scaled_workload("argoproj.io/v1alpha1", "Rollout", raw, scale)
+    record = sure(strip.scaled_workload("argoproj.io/v1alpha1", "Rollout", raw, scale))
     assert (record.replicas, record.observed_generation, record.ready_replicas) == (3, 5, 3)
     assert record.selector["matchExpressions"][0] == {"key": "app", "operator": "In", "values": ["web"]}
     assert math.isnan(record.containers[0].cpu) if record.containers else True

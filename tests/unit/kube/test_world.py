@@ -2,9 +2,11 @@
 
 import asyncio
 import math
+from typing import Any
 
 import pytest
 
+from tests.sure import sure
 from tests.unit.observe_assembly.bench import (
     OPTIONAL,
     FakeClient,
@@ -27,11 +29,11 @@ FORBIDDEN = Forbidden(403, "Forbidden", "no")
 
 
 @pytest.fixture
-async def client():
+async def client() -> Any:
     return FakeClient()
 
 
-def hpa(name="scaler", target="web", kind="Deployment"):
+def hpa(name: str = "scaler", target: str = "web", kind: str = "Deployment") -> Any:
     return {
         "kind": "HorizontalPodAutoscaler",
         "metadata": meta(name),
@@ -39,26 +41,26 @@ def hpa(name="scaler", target="web", kind="Deployment"):
     }
 
 
-async def test_pods_of_a_deployment_come_through_all_its_replica_sets(client):
+async def test_pods_of_a_deployment_come_through_all_its_replica_sets(client: FakeClient) -> None:
     owner = deployment()
     old, new = replica_set(owner, "aaaa", 1), replica_set(owner, "bbbb", 2)
     stranger = replica_set(deployment("other"), "cccc")
     client.put(owner, old, new, stranger, pod(old, "1"), pod(new, "2"), pod(stranger, "3"), pod(None, "orphan"))
     world = await started_world(client)
-    target = world.target("shop", "apps/v1", "Deployment", "web")
+    target = sure(world.target("shop", "apps/v1", "Deployment", "web"))
     assert sorted(one.name for one in world.pods_of(target)) == ["web-aaaa-1", "web-bbbb-2"]
-    assert world.current_replicaset(target).name == "web-bbbb"
+    assert sure(world.current_replicaset(target)).name == "web-bbbb"
     await world.stop()
 
 
-async def test_trial_pods_and_swapped_pods_are_found_apart_from_the_workloads(client):
+async def test_trial_pods_and_swapped_pods_are_found_apart_from_the_workloads(client: FakeClient) -> None:
     owner = shop(client)
     trial = pod(None, "web-trial", metadata={"labels": {"app": "web", "trimtab.dev/trial": "cfg"}})
     sets = client.objects["/apis/apps/v1/replicasets"].values()
     swapped = pod(next(iter(sets)), "swapped", metadata={"annotations": {"trimtab.dev/swapped": "true"}})
     client.put(trial, swapped)
     world = await started_world(client)
-    target = world.target("shop", "apps/v1", "Deployment", "web")
+    target = sure(world.target("shop", "apps/v1", "Deployment", "web"))
     assert [one.name for one in world.trial_pods("shop", "cfg")] == ["web-trial"]
     assert "web-trial" not in {one.name for one in world.pods_of(target)}
     assert {one.name for one in world.marked_pods()} == {"web-trial", swapped["metadata"]["name"]}
@@ -66,29 +68,29 @@ async def test_trial_pods_and_swapped_pods_are_found_apart_from_the_workloads(cl
     await world.stop()
 
 
-async def test_a_change_in_the_cluster_is_seen_without_asking(client):
+async def test_a_change_in_the_cluster_is_seen_without_asking(client: FakeClient) -> None:
     shop(client)
     world = await started_world(client)
     raw = deployment(replicas=9)
     client.put(raw)
     await client.settle()
-    assert world.target("shop", "apps/v1", "Deployment", "web").replicas == 9
+    assert sure(world.target("shop", "apps/v1", "Deployment", "web")).replicas == 9
     client.remove(raw)
     await client.settle()
     assert world.target("shop", "apps/v1", "Deployment", "web") is None
     await world.stop()
 
 
-async def test_the_template_comes_only_when_asked_for(client):
+async def test_the_template_comes_only_when_asked_for(client: FakeClient) -> None:
     owner = shop(client)
     world = await started_world(client)
-    assert world.target("shop", "apps/v1", "Deployment", "web").template == {}
-    full = world.target("shop", "apps/v1", "Deployment", "web", template=True)
+    assert sure(world.target("shop", "apps/v1", "Deployment", "web")).template == {}
+    full = sure(world.target("shop", "apps/v1", "Deployment", "web", template=True))
     assert full.template == owner["spec"]["template"]
     await world.stop()
 
 
-async def test_rivals_budgets_nodes_and_namespaces_are_found(client):
+async def test_rivals_budgets_nodes_and_namespaces_are_found(client: FakeClient) -> None:
     shop(client)
     budget = {
         "kind": "PodDisruptionBudget",
@@ -98,7 +100,7 @@ async def test_rivals_budgets_nodes_and_namespaces_are_found(client):
     space = {"kind": "Namespace", "metadata": {"name": "shop", "annotations": {"trimtab.dev/pause": "true"}}}
     client.put(hpa(), hpa("else", "other"), budget, node("node-2", cpu="16"), space)
     world = await started_world(client)
-    target = world.target("shop", "apps/v1", "Deployment", "web")
+    target = sure(world.target("shop", "apps/v1", "Deployment", "web"))
     assert [rival.name for rival in world.rivals(target)] == ["scaler"]
     assert [one.name for one in world.budgets_for(world.pods_of(target)[0])] == ["pdb"]
     assert {one.name for one in world.nodes()} == {"node-1", "node-2"}
@@ -107,7 +109,7 @@ async def test_rivals_budgets_nodes_and_namespaces_are_found(client):
     await world.stop()
 
 
-async def test_optional_kinds_are_watched_only_where_they_are_installed(client):
+async def test_optional_kinds_are_watched_only_where_they_are_installed(client: FakeClient) -> None:
     owner = shop(client)
     client.objects["/apis/keda.sh/v1alpha1/scaledobjects"]["shop/s"] = {
         "kind": "ScaledObject",
@@ -115,7 +117,7 @@ async def test_optional_kinds_are_watched_only_where_they_are_installed(client):
         "spec": {"scaleTargetRef": {"name": "web"}},
     }
     world = await started_world(client)
-    target = world.target("shop", "apps/v1", "Deployment", "web")
+    target = sure(world.target("shop", "apps/v1", "Deployment", "web"))
     assert world.rivals(target) == []
     assert "/apis/keda.sh/v1alpha1/scaledobjects" not in client.watchers
     await world.stop()
@@ -127,21 +129,25 @@ async def test_optional_kinds_are_watched_only_where_they_are_installed(client):
     await world.stop()
 
 
-async def test_a_crd_that_is_installed_later_is_noticed(client):
+def serves_vpas(world: World) -> bool | None:
+    return world.capabilities.vertical_autoscalers
+
+
+async def test_a_crd_that_is_installed_later_is_noticed(client: Any) -> None:
     clock = [0.0]
     world = World(client, discovery=Discovery(client, clock=lambda: clock[0]), clock=lambda: clock[0], sleep=patient)
     await world.refresh()
-    assert world.capabilities.vertical_autoscalers is False
+    assert serves_vpas(world) is False
     client.gets[OPTIONAL["VerticalPodAutoscaler"]] = _resources(("verticalpodautoscalers", "VerticalPodAutoscaler"))
     await world.refresh()
-    assert world.capabilities.vertical_autoscalers is False
+    assert serves_vpas(world) is False
     clock[0] = 121.0
     await world.refresh()
-    assert world.capabilities.vertical_autoscalers is True
+    assert serves_vpas(world) is True
     await world.stop()
 
 
-async def test_nothing_counts_as_synced_before_the_api_server_said_what_it_serves(client):
+async def test_nothing_counts_as_synced_before_the_api_server_said_what_it_serves(client: Any) -> None:
     client.gets[OPTIONAL["ScaledObject"]] = Unavailable(503, "Unavailable", "down")
     world = World(client, clock=lambda: 0.0, sleep=patient)
     await world.refresh()
@@ -150,7 +156,7 @@ async def test_nothing_counts_as_synced_before_the_api_server_said_what_it_serve
     await world.stop()
 
 
-async def test_forbidden_nodes_are_unknown_with_a_note_and_do_not_hold_up_the_rest(client):
+async def test_forbidden_nodes_are_unknown_with_a_note_and_do_not_hold_up_the_rest(client: FakeClient) -> None:
     shop(client)
     client.refused["/api/v1/nodes"] = FORBIDDEN
     world = await started_world(client)
@@ -162,7 +168,26 @@ async def test_forbidden_nodes_are_unknown_with_a_note_and_do_not_hold_up_the_re
     await world.stop()
 
 
-async def test_in_namespaced_mode_only_the_listed_namespaces_are_watched(client):
+HPAS = "/apis/autoscaling/v2/horizontalpodautoscalers"
+
+
+@pytest.mark.parametrize("error", [FORBIDDEN, Unavailable(503, "Unavailable", "etcd is down")])
+async def test_autoscalers_that_were_never_listed_are_told_apart_from_none(
+    client: FakeClient, error: Exception
+) -> None:
+    shop(client)
+    world = await started_world(client)
+    assert world.unseen_rivals == ()
+    await world.stop()
+    client.refused[HPAS] = error
+    world = World(client, clock=lambda: 0.0, sleep=patient)  # type: ignore[arg-type]
+    await world.start()
+    await client.settle()
+    assert world.unseen_rivals == ("horizontalpodautoscalers.autoscaling",)
+    await world.stop()
+
+
+async def test_in_namespaced_mode_only_the_listed_namespaces_are_watched(client: FakeClient) -> None:
     shop(client)
     elsewhere = deployment("web", metadata={"namespace": "other"})
     client.put(elsewhere)
@@ -175,7 +200,7 @@ async def test_in_namespaced_mode_only_the_listed_namespaces_are_watched(client)
     await world.stop()
 
 
-async def test_a_namespace_that_may_not_be_read_is_noted(client):
+async def test_a_namespace_that_may_not_be_read_is_noted(client: FakeClient) -> None:
     client.gets["/api/v1/namespaces/shop"] = FORBIDDEN
     world = await started_world(client, namespaces=["shop"])
     assert not world.namespace_paused("shop")
@@ -183,7 +208,7 @@ async def test_a_namespace_that_may_not_be_read_is_noted(client):
     await world.stop()
 
 
-async def test_a_kind_that_is_not_watched_is_read_through_its_scale(client):
+async def test_a_kind_that_is_not_watched_is_read_through_its_scale(client: FakeClient) -> None:
     key = TargetKey("shop", "argoproj.io/v1alpha1", "Rollout", "canary")
     client.gets["/apis/argoproj.io/v1alpha1"] = _resources(("rollouts", "Rollout"), ("rollouts/scale", "Scale"))
     path = "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/canary"
@@ -195,12 +220,12 @@ async def test_a_kind_that_is_not_watched_is_read_through_its_scale(client):
     world.follow([key])
     assert world.target(*where) is None
     await world.refresh()
-    target = world.target(*where)
+    target = sure(world.target(*where))
     assert target.replicas == 3
     assert [one.name for one in world.pods_of(target)] == ["one"]
     client.gets[path] = Unavailable(503, "Unavailable", "down")
     await world.refresh()
-    assert world.target(*where) == target, "no answer is not an answer"
+    assert sure(world.target(*where)) == target, "no answer is not an answer"
     del client.gets[path]
     await world.refresh()
     assert world.target(*where) is None
@@ -209,7 +234,7 @@ async def test_a_kind_that_is_not_watched_is_read_through_its_scale(client):
     await world.stop()
 
 
-async def test_a_kind_without_a_scale_subresource_is_told_apart_from_one_that_is_absent(client):
+async def test_a_kind_without_a_scale_subresource_is_told_apart_from_one_that_is_absent(client: FakeClient) -> None:
     world = await started_world(client)
     client.gets["/apis/batch/v1"] = _resources(("cronjobs", "CronJob"))
     key = TargetKey("shop", "batch/v1", "CronJob", "nightly")
@@ -219,7 +244,7 @@ async def test_a_kind_without_a_scale_subresource_is_told_apart_from_one_that_is
     await world.stop()
 
 
-async def test_the_cluster_says_whether_it_can_resize_and_shape_pods(client):
+async def test_the_cluster_says_whether_it_can_resize_and_shape_pods(client: FakeClient) -> None:
     world = await started_world(client)
     assert world.capabilities.version == "v1.36.3"
     assert world.capabilities.pod_resize is True
@@ -227,7 +252,7 @@ async def test_the_cluster_says_whether_it_can_resize_and_shape_pods(client):
     await world.stop()
 
 
-async def test_staleness_is_infinite_before_the_first_list(client):
+async def test_staleness_is_infinite_before_the_first_list(client: Any) -> None:
     world = World(client, clock=lambda: 0.0, sleep=patient)
     assert world.staleness == math.inf
     await world.start()

@@ -97,4 +97,4 @@ def test_the_allow_list_wins_over_overrides() -> None:
 def test_datasources_do_not_change_after_reading() -> None:
     source = Datasource(name="main", url="http://prom", bearer_token_file=Path("/token"))
     with pytest.raises(ValidationError):
-        source.url = "http://evil"
+        source.url = "http://evil"  # type: ignore[misc]

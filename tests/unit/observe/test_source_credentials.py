@@ -3,6 +3,7 @@
 import ssl
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ async def test_tokens_and_headers_come_from_files_and_follow_their_changes(tmp_p
         exchange.send(200, ONE)
 
     with http_server(answer) as url:
-        settings = {
+        settings: dict[str, Any] = {
             "bearer_token_file": token,
             "header_files": {"X-Api-Key": key},
             "tenant_header": TenantHeader(value="team-a"),
@@ -70,7 +71,12 @@ async def test_proxies_and_netrc_of_the_environment_are_ignored(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
     seen: list[str | None] = []
-    with http_server(lambda e: (seen.append(e.headers.get("Authorization")), e.send(200, ONE))[1]) as url:
+
+    def answer(exchange: Exchange) -> None:
+        seen.append(exchange.headers.get("Authorization"))
+        exchange.send(200, ONE)
+
+    with http_server(answer) as url:
         async with source_at(url) as source:
             await source.query("up", 1.0)
     assert seen == [None]
@@ -130,7 +136,7 @@ async def test_a_private_authority_and_a_client_certificate_are_used_and_followe
 ) -> None:
     trusted = tmp_path / "ca.crt"
     trusted.write_bytes((authority / "other.crt").read_bytes())
-    settings = {
+    settings: dict[str, Any] = {
         "ca_file": trusted,
         "client_cert_file": authority / "client.crt",
         "client_key_file": authority / "client.key",

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.observe.fakes import Exchange, http_server
 from tests.unit.observe.sources import ONE, VirtualTime, failure, source_at
 from trimtab.observe.breaker import BreakerState
-from trimtab.observe.prometheus import ATTEMPTS
+from trimtab.observe.prometheus import ATTEMPTS, PrometheusSource
 from trimtab.observe.source import SourceError, SourceReason
 
 
@@ -26,8 +26,17 @@ async def test_a_short_failure_is_retried_with_jitter() -> None:
 async def test_a_bad_query_and_a_timeout_are_not_retried() -> None:
     for status in (400, 504):
         calls: list[int] = []
-        await failure(lambda exchange, calls=calls, status=status: (calls.append(1), exchange.send(status))[1])
+
+        def answer(exchange: Exchange, calls: list[int] = calls, status: int = status) -> None:
+            calls.append(1)
+            exchange.send(status)
+
+        await failure(answer)
         assert len(calls) == 1
+
+
+def circuit_of(source: PrometheusSource) -> BreakerState:
+    return source.circuit
 
 
 async def test_repeated_503s_open_the_breaker_and_a_good_trial_closes_it() -> None:
@@ -47,13 +56,13 @@ async def test_repeated_503s_open_the_breaker_and_a_good_trial_closes_it() -> No
                     await source.query("up", 1.0)
                 reasons.append(caught.value.reason)
             assert reasons == [SourceReason.SERVER_ERROR, *[SourceReason.CIRCUIT_OPEN] * 3]
-            assert source.circuit is BreakerState.OPEN
+            assert circuit_of(source) is BreakerState.OPEN
             assert len(calls) == 5  # three attempts, then two, then none
             healthy.set()
             time.now += 6.0
-            assert source.circuit is BreakerState.HALF_OPEN
+            assert circuit_of(source) is BreakerState.HALF_OPEN
             assert len(await source.query("up", 1.0)) == 1
-            assert source.circuit is BreakerState.CLOSED
+            assert circuit_of(source) is BreakerState.CLOSED
     assert len(calls) == 6
     assert ATTEMPTS == 3
 
@@ -105,6 +114,11 @@ async def test_a_cancelled_trial_leaves_room_for_the_next() -> None:
     def answer(exchange: Exchange) -> None:
         behaviour[0](exchange)
 
+    def slowly(exchange: Exchange) -> None:
+        arrived.set()
+        release.wait(10.0)
+        exchange.send(200, ONE)
+
     with http_server(answer) as url:
         async with source_at(url, time) as source:
             behaviour.append(lambda exchange: exchange.send(503))
@@ -113,7 +127,7 @@ async def test_a_cancelled_trial_leaves_room_for_the_next() -> None:
                     await source.query("up", 1.0)
             assert source.circuit is BreakerState.OPEN
             time.now += 6.0
-            behaviour[0] = lambda exchange: (arrived.set(), release.wait(10.0), exchange.send(200, ONE))[2]
+            behaviour[0] = slowly
             trial = asyncio.create_task(source.query("up", 1.0))
             assert await asyncio.to_thread(arrived.wait, 10.0)
             with pytest.raises(SourceError) as caught:

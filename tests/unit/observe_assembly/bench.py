@@ -153,7 +153,7 @@ def template(*, cpu: str = "500m", memory: str = "256Mi", env: Mapping[str, str]
 def deployment(name: str = "web", *, replicas: int = 2, pod: Json | None = None, **more: Any) -> Json:
     return {
         "kind": "Deployment",
-        "metadata": meta(name, generation=3, **more.pop("metadata", {})),
+        "metadata": meta(name, **({"generation": 3} | more.pop("metadata", {}))),
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": {"app": name}},

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,10 +29,10 @@ DAY = 86_400.0
 DOWN = SourceError(SourceReason.TIMEOUT, "Datasource default did not answer in time.")
 
 
-def series(pods, step=300.0):
+def series(pods: Any, step: float = 300.0) -> Any:
     """One flat series a pod over whatever is asked for; memory is a thousand times the CPU."""
 
-    def answer(text, start, end):
+    def answer(text: Any, start: Any, end: Any) -> Any:
         times = np.arange(start, end + 1, step)
         factor = 1000.0 if "working_set" in text else 1.0
         return [
@@ -43,7 +44,7 @@ def series(pods, step=300.0):
 
 
 @pytest.fixture
-async def scene():
+async def scene() -> Any:
     client, prometheus = FakeClient(), FakePrometheus(usage({}))
     shop(client)
     other = deployment("web-api")
@@ -51,7 +52,7 @@ async def scene():
     world = await started_world(client)
     observer = Observer(world, {"default": prometheus}, {}, settings())
 
-    async def seen(*configs):
+    async def seen(*configs: Any) -> Any:
         return await observer.observe({one.key: one for one in configs or (config(),)}, NOW)
 
     yield prometheus, seen
@@ -59,11 +60,11 @@ async def scene():
     await world.stop()
 
 
-def history(prometheus, **options):
+def history(prometheus: Any, **options: Any) -> Any:
     return History({"default": prometheus}, settings().datasources, **options)
 
 
-async def test_the_samples_of_living_and_dead_pods_come_oldest_first(scene):
+async def test_the_samples_of_living_and_dead_pods_come_oldest_first(scene: Any) -> None:
     prometheus, look = scene
     prometheus.series = series({"web-6bcf4d8f-bcdfg": 0.2, "web-55555-zzzzz": 0.3, "web-api-6bcf4d8f-bcdfg": 9.0})
     seen = await look()
@@ -82,7 +83,7 @@ async def test_the_samples_of_living_and_dead_pods_come_oldest_first(scene):
     assert set(samples.span.tolist()) == {300.0}
 
 
-async def test_samples_are_put_onto_the_rows_of_a_later_observation(scene):
+async def test_samples_are_put_onto_the_rows_of_a_later_observation(scene: Any) -> None:
     prometheus, look = scene
     prometheus.series = series({"web-6bcf4d8f-bcdfg": 0.2})
     api = config(SPEC.replace("name: web}", "name: web-api}"), name="api")
@@ -94,7 +95,7 @@ async def test_samples_are_put_onto_the_rows_of_a_later_observation(scene):
     assert len(past.onto(Observation(now=NOW)).samples) == 0
 
 
-async def test_every_query_is_by_namespace_a_day_at_a_time_newest_first(scene):
+async def test_every_query_is_by_namespace_a_day_at_a_time_newest_first(scene: Any) -> None:
     prometheus, look = scene
     past = history(prometheus, max_days=2.0)
     await past.read(await look(), ["shop/web"], NOW)
@@ -105,7 +106,7 @@ async def test_every_query_is_by_namespace_a_day_at_a_time_newest_first(scene):
     assert all(end - start <= DAY for _, start, end in prometheus.ranges)
 
 
-async def test_retention_days_bound_how_far_back_it_goes(scene):
+async def test_retention_days_bound_how_far_back_it_goes(scene: Any) -> None:
     prometheus, look = scene
     prometheus.series = series({"web-6bcf4d8f-bcdfg": 0.2})
     short = config(SPEC.replace("monitoring:\n", "monitoring:\n  retentionDays: 1\n"))
@@ -113,7 +114,7 @@ async def test_retention_days_bound_how_far_back_it_goes(scene):
     assert past.samples.time.min() >= NOW - DAY
 
 
-async def test_the_budget_keeps_the_newest_samples_and_says_so(scene):
+async def test_the_budget_keeps_the_newest_samples_and_says_so(scene: Any) -> None:
     prometheus, look = scene
     prometheus.series = series({"web-6bcf4d8f-bcdfg": 0.2})
     past = await history(prometheus, max_samples=300).read(await look(), ["shop/web"], NOW)
@@ -122,7 +123,7 @@ async def test_the_budget_keeps_the_newest_samples_and_says_so(scene):
     assert past.samples.time.min() > NOW - 2.1 * DAY
 
 
-async def test_a_failure_is_told_and_tried_again_later(scene):
+async def test_a_failure_is_told_and_tried_again_later(scene: Any) -> None:
     prometheus, look = scene
     seen = await look()
     reader = history(prometheus)
@@ -138,14 +139,14 @@ async def test_a_failure_is_told_and_tried_again_later(scene):
     assert reader.wanted(seen, NOW + 1e6) == []
 
 
-async def test_a_fault_of_ours_is_a_failure_like_any_other(scene):
+async def test_a_fault_of_ours_is_a_failure_like_any_other(scene: Any) -> None:
     prometheus, look = scene
     prometheus.series = lambda text, start, end: 1 / 0
     past = await history(prometheus).read(await look(), ["shop/web"], NOW)
     assert "ZeroDivisionError" in past.failed["shop/web"]
 
 
-async def test_a_resource_that_was_made_anew_is_read_anew(scene):
+async def test_a_resource_that_was_made_anew_is_read_anew(scene: Any) -> None:
     prometheus, look = scene
     reader = history(prometheus)
     await reader.read(await look(), ["shop/web"], NOW)
@@ -154,17 +155,17 @@ async def test_a_resource_that_was_made_anew_is_read_anew(scene):
     assert reader.wanted(await look(), NOW) == ["shop/web"]
 
 
-async def test_resources_without_a_row_or_a_datasource_are_not_waited_for(scene):
+async def test_resources_without_a_row_or_a_datasource_are_not_waited_for(scene: Any) -> None:
     prometheus, look = scene
     lost = config(SPEC.replace("name: web}", "name: nothing}"), name="lost")
     nowhere = config(SPEC.replace("monitoring:\n", "monitoring:\n  datasource: nowhere\n"), name="nowhere")
     assert history(prometheus).wanted(await look(lost, nowhere), NOW) == []
 
 
-async def test_points_that_are_no_numbers_are_left_out(scene):
+async def test_points_that_are_no_numbers_are_left_out(scene: Any) -> None:
     prometheus, look = scene
 
-    def answer(text, start, end):
+    def answer(text: Any, start: Any, end: Any) -> Any:
         times = np.array([end - 600, end - 300, end])
         values = [-1.0, np.nan, 0.5] if "cpu_usage" in text else [np.inf, 7.0, 8.0]
         return [Series({"pod": "web-6bcf4d8f-bcdfg", "container": "app"}, times, np.array(values))]
@@ -177,7 +178,7 @@ async def test_points_that_are_no_numbers_are_left_out(scene):
     assert re.search("rate", prometheus.ranges[0][0])
 
 
-async def test_what_does_not_fit_into_one_go_is_read_in_the_next(scene):
+async def test_what_does_not_fit_into_one_go_is_read_in_the_next(scene: Any) -> None:
     prometheus, look = scene
     prometheus.series = series({"web-6bcf4d8f-bcdfg": 0.2})
     there, here = config(namespace="there"), config()

@@ -1,5 +1,7 @@
 """Where a resource points, and what it is told when there is nothing."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.observe_assembly.bench import (
@@ -21,12 +23,12 @@ PATH = "/apis/argo.test/v1/namespaces/shop/rollouts/web"
 
 
 @pytest.fixture
-async def scene():
+async def scene() -> Any:
     client = FakeClient()
     shop(client)
     world = await started_world(client)
 
-    async def find(one, **options):
+    async def find(one: Any, **options: Any) -> Any:
         world.follow([TargetKey("shop", "argo.test/v1", "Rollout", "web")])
         await world.refresh()
         return find_target(world, one, options.get("excluded", ()), options.get("served", ()))
@@ -46,11 +48,21 @@ OTHER_KINDS = [
         "rbac.extraScaleTargets",
     ),
     ({"/apis/argo.test/v1": SERVED, PATH: Unavailable(503, "Unavailable", "down")}, Reason.PENDING, "tried again"),
+    (
+        {
+            "/apis/argo.test/v1": SERVED,
+            PATH: Unavailable(0, "ConnectionFailed", "Cannot connect to host 10.0.0.1:6443"),
+        },
+        Reason.PENDING,
+        "could not be read now (ConnectionFailed); it is tried again",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("served", "reason", "says"), OTHER_KINDS)
-async def test_a_kind_of_others_that_cannot_be_read_says_what_to_do(scene, served, reason, says):
+async def test_a_kind_of_others_that_cannot_be_read_says_what_to_do(
+    scene: Any, served: Any, reason: Reason, says: Any
+) -> None:
     client, find = scene
     client.gets |= served
     found = await find(ROLLOUT)
@@ -58,7 +70,7 @@ async def test_a_kind_of_others_that_cannot_be_read_says_what_to_do(scene, serve
     assert says in found.message
 
 
-async def test_a_scalable_kind_of_others_is_found(scene):
+async def test_a_scalable_kind_of_others_is_found(scene: Any) -> None:
     client, find = scene
     client.gets |= {
         "/apis/argo.test/v1": SERVED,
@@ -69,7 +81,7 @@ async def test_a_scalable_kind_of_others_is_found(scene):
     assert (found.reason, found.target.replicas) == (Reason.TARGET_FOUND, 2)
 
 
-async def test_a_kind_of_others_is_pending_before_it_was_asked_for(scene):
+async def test_a_kind_of_others_is_pending_before_it_was_asked_for(scene: Any) -> None:
     _client, find = scene
     found = await find(
         config(SPEC.replace("{kind: Deployment, name: web}", "{apiVersion: a.test/v1, kind: X, name: w}"))
@@ -77,7 +89,7 @@ async def test_a_kind_of_others_is_pending_before_it_was_asked_for(scene):
     assert found.reason is Reason.PENDING
 
 
-async def test_namespaces_that_are_excluded_or_not_served_are_left_alone(scene):
+async def test_namespaces_that_are_excluded_or_not_served_are_left_alone(scene: Any) -> None:
     _client, find = scene
     assert (await find(config(), excluded=["shop"])).reason is Reason.NAMESPACE_EXCLUDED
     found = await find(config(), served=["elsewhere"])
@@ -86,7 +98,7 @@ async def test_namespaces_that_are_excluded_or_not_served_are_left_alone(scene):
     assert (await find(config(), served=["shop"])).reason is Reason.TARGET_FOUND
 
 
-async def test_the_template_is_there_only_where_knobs_need_it(scene):
+async def test_the_template_is_there_only_where_knobs_need_it(scene: Any) -> None:
     _client, find = scene
     assert (await find(config())).target.template == {}
     knobs = SPEC + "    knobs: [{name: b, container: app, env: B, role: Batch, min: 1, max: 4}]\n"

@@ -1,8 +1,11 @@
 """Probes: a leader whose tick has stalled is dead, a follower is alive."""
 
+import socket
+from contextlib import suppress
+
 from aiohttp.test_utils import TestClient, TestServer
 
-from trimtab.record.health import Health, application
+from trimtab.record.health import Health, application, serve
 from trimtab.record.metrics import OperatorMetrics
 
 
@@ -47,6 +50,29 @@ async def test_ready_follows_the_configuration() -> None:
     assert (await status_of(health, "/readyz"))[0] == 503
     health.ready = True
     assert (await status_of(health, "/readyz"))[0] == 200
+
+
+async def test_a_process_is_ready_once_the_api_server_answered() -> None:
+    health = Health(60)
+    health.reached()
+    assert (await status_of(health, "/readyz"))[0] == 200
+
+
+async def test_probes_are_served_on_every_address_family_that_the_host_has() -> None:
+    server = await serve(Health(60), OperatorMetrics.create().registry, 0)
+    try:
+        assert {address[0] for address in server.addresses} == any_addresses()
+    finally:
+        await server.cleanup()
+
+
+def any_addresses() -> set[str]:
+    found = set()
+    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        with suppress(OSError), socket.socket(family) as probe:
+            probe.bind((address, 0))
+            found.add(address)
+    return found
 
 
 async def test_metrics_are_in_prometheus_text() -> None:
