@@ -19,7 +19,7 @@ from demo.watch import APP, NAMESPACE, Load, Snapshot, look, snapshots
 EXAMPLE = PROJECT / "examples" / "rag-api"
 RELEASE, SYSTEM = "trimtab", "trimtab-system"
 DURATION = 480
-BASE, PEAK = 1.0, 10.0
+BASE, PEAK = 1.0, 8.0
 TICK = 5
 
 

@@ -145,6 +145,9 @@ class Loop:
             for key, facts in seen.facts.items()
             if facts.row >= 0 and self._resumed.get(key) != facts.config.uid and key in self.store.statuses
         }
+        if new:
+            prior = {key: prior_of(key, status) for key, status in new.items()}
+            self.state = restore(self.state, seen.observation, prior, self.settings)
         for key, status in new.items():
             self._resumed[key] = seen.facts[key].config.uid
             decisions = [found for shown in status.decisions if (found := from_status(key, shown)) is not None]
@@ -153,11 +156,7 @@ class Loop:
                 if decision.outcome in (OutcomeState.KEPT, OutcomeState.ROLLED_BACK):
                     rolled_back = decision.outcome is OutcomeState.ROLLED_BACK
                     self.rooms.gate.verdict(rolled_back, age=max(0.0, now - decision.time))
-        if new:
-            prior = {key: prior_of(key, status) for key, status in new.items()}
-            self.state = restore(self.state, seen.observation, prior, self.settings)
-            for key in new:
-                del self.store.statuses[key]  # up to 32 KiB each, and read once
+            del self.store.statuses[key]  # up to 32 KiB each, and read once
         for key in self._resumed.keys() - seen.facts.keys():
             del self._resumed[key]
 

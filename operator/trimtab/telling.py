@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from trimtab.api.quantity import Quantity, format_cpu, format_memory
-from trimtab.api.reasons import Reason
 from trimtab.api.status import (
     Applied,
     ContainerResources,
@@ -44,13 +43,11 @@ def _facts(key: str, fact: seen_facts.Facts, seen: seen_facts.Seen, plan: Plan, 
     config, row = fact.config, fact.row
     found = fact.found
     target = found.target
-    broken = tuple(("spec", Reason.SPEC_INVALID, problem) for problem in config.problems)
     base = Facts(
         key,
         config.uid,
         config.generation,
         config.spec,
-        problems=broken,
         target=(found.reason, found.message),
         hold=Hold(*fact.stopped) if fact.stopped else None,
         metrics=_metrics(fact),

@@ -33,7 +33,6 @@ class Priority(IntEnum):
     ALERT = 2
     CUT = 3
     STATUS = 4
-    CHECKPOINT = 5
 
 
 class HeldError(Exception):

@@ -175,6 +175,9 @@ class Reason(StrEnum):
     SCALE_FORBIDDEN = ("ScaleForbidden", _L, "May not scale this kind",
         "The operator has no right to its /scale.",
         "Add the kind to rbac.extraScaleTargets in the chart's values.")
+    RIVALS_UNKNOWN = ("RivalsUnknown", _L, "Other autoscalers can't be seen",
+        "HPAs, ScaledObjects or VPAs can't be listed; the levers that one of them could move stay.",
+        "Grant the operator list and watch on the collection that the message names.")
 
     # Requests
     ADMISSION_POLICY_MISSING = ("AdmissionPolicyMissing", _L, "New pods start with the template's values",
@@ -236,9 +239,6 @@ class Reason(StrEnum):
         "Wait until more pods are ready, or loosen the budget.")
     HPA_PRESENT = ("HpaPresent", _L, "An HPA counts the pods",
         "A trial pod would count in the HPA that scales this workload.", "Opt in, or remove the HPA.")
-    RIVALS_UNKNOWN = ("RivalsUnknown", _L, "Other autoscalers can't be seen",
-        "HPAs, ScaledObjects or VPAs can't be listed, so one of them may move the same levers; nothing is moved.",
-        "Grant the operator list and watch on the collection that the message names.")
     CANARY_NOT_READY = ("CanaryNotReady", _L, "The trial pod did not start",
         "It was not ready by its deadline and was removed.", "Look at its events and logs.")
 

@@ -126,6 +126,9 @@ def demand(t: Tick) -> Demand:
     finite = [np.where(np.isfinite(x), np.minimum(x, _MOST), np.nan) for x in (by_cpu, by_rate, by_capacity)]
     by_cpu, by_rate, by_capacity = finite
     need = np.fmax(np.fmax(by_cpu, by_rate), by_capacity)
+    saturated = np.isfinite(use) & (use >= settings.saturation)
+    # What pods at their limit would use is not known, only that it is more: both measures stop at what they can do.
+    need = np.where(saturated & t.signals.missed, np.fmax(need, settings.saturated_growth * w.ready), need)
     known = np.isfinite(need) & w.due & (w.ready > 0)
     whole = np.isfinite(by_cpu) & (np.isfinite(rate) | (np.isnan(held.capacity) & ~learned))
     level = np.where(known, need, current)
@@ -149,7 +152,7 @@ def demand(t: Tick) -> Demand:
         known=known,
         need=need,
         use=use,
-        saturated=np.isfinite(use) & (use >= settings.saturation),
+        saturated=saturated,
         tuned=tuned,
     )
 

@@ -94,6 +94,8 @@ class Settings:
     """A learned rate of one pod is trusted this much less every day, so that it is tried again."""
     saturation: float = 0.95
     """Share of the pods' CPU in use, or more, that counts as an emergency."""
+    saturated_growth: float = 2.0
+    """Factor on the ready pods where they are saturated and the target is missed (HPA v2's +100% a step)."""
     trim_share: float = 0.10
     """A trim adds one pod or this share of them, whichever is more."""
     trim_period: float = 60.0

@@ -85,6 +85,8 @@ def _in_force(t: Tick, w: int, made: Decision, *, arrived: bool) -> bool:
         return same and not (arrived and (seen.knobs.off_value[k] > 0 or seen.knobs.trial[k] >= 0))
     c, cpu = t.container_row[f"{made.workload}/{made.subject}"], made.lever is Lever.CPU
     held = seen.containers
+    if arrived and held.off[c] > 0:
+        return False
     request, limit = (held.cpu[c], held.cpu_limit[c]) if cpu else (held.memory[c], held.memory_limit[c])
     slack = CORE if cpu else MIB
     wanted = (made.inputs.get("requestAfter", NAN), made.inputs.get("limitAfter", NAN))

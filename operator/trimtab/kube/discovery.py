@@ -33,8 +33,6 @@ class ResourceInfo:
     namespaced: bool
     subresources: frozenset[str]
     """Names without the plural, as "scale", "status", "resize"."""
-    scale_version: str = ""
-    """apiVersion that the scale subresource speaks ("autoscaling/v1"), empty without one."""
 
     @property
     def scalable(self) -> bool:
@@ -125,18 +123,16 @@ def _parse(group: str, version: str, answer: Mapping[str, Any]) -> dict[str, Res
         for entry in (listed if isinstance(listed, list) else [])
         if isinstance(entry, dict) and isinstance(entry.get("name"), str)
     ]
-    subresources: dict[str, dict[str, str]] = {}
+    subresources: dict[str, set[str]] = {}
     for entry in entries:
         plural, slash, subresource = entry["name"].partition("/")
         if slash:
-            speaks = "/".join(part for part in (entry.get("group"), entry.get("version")) if part)
-            subresources.setdefault(plural, {})[subresource] = speaks
+            subresources.setdefault(plural, set()).add(subresource)
     found: dict[str, ResourceInfo] = {}
     for entry in entries:
         plural, kind = entry["name"], entry.get("kind")
         if "/" in plural or not plural or not isinstance(kind, str):
             continue
-        below = subresources.get(plural, {})
         # Two resources of one kind are rare; the first is what kubectl uses too.
         found.setdefault(
             kind,
@@ -146,8 +142,7 @@ def _parse(group: str, version: str, answer: Mapping[str, Any]) -> dict[str, Res
                 kind=kind,
                 plural=plural,
                 namespaced=entry.get("namespaced") is True,
-                subresources=frozenset(below),
-                scale_version=below.get("scale", ""),
+                subresources=frozenset(subresources.get(plural, ())),
             ),
         )
     return found

@@ -69,7 +69,6 @@ class PodRecord:
     """Unix time of the annotation trimtab.dev/trial-deadline; 0: none."""
     trial_knob: str = ""
     """Annotation trimtab.dev/trial-knob, `<knob>=<value>`."""
-    deletion_cost: str = ""
     swapped: bool = False
     """Carries trimtab.dev/swapped: came in by a swap and has our deletion cost."""
     hash_label: str = ""
@@ -228,8 +227,6 @@ class QuotaRecord:
     name: str
     hard: dict[str, float] = field(default_factory=dict)
     used: dict[str, float] = field(default_factory=dict)
-    scoped: bool = False
-    """Counts only some pods (scopes or scopeSelector)."""
 
 
 @dataclass(frozen=True, slots=True)

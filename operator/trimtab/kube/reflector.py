@@ -66,9 +66,8 @@ class Reflector(Generic[T]):
     """Mirrors `path` into `store`; run `run()` as a task.
 
     `strip` makes a small record of a raw object, or None to leave it out; in paged lists objects come
-    without kind and apiVersion. `on_change(key, old, new)` is called after each change of a record, None
-    standing for absence; not for changes that stripping removed. `index` names the values that a record is
-    found by with `by_index`; it must be a pure function. None of the three may block.
+    without kind and apiVersion. `index` names the values that a record is
+    found by with `by_index`; it must be a pure function. Neither may block.
     """
 
     def __init__(
@@ -76,7 +75,6 @@ class Reflector(Generic[T]):
         client: WatchApi,
         path: str,
         strip: Callable[[Json], T | None],
-        on_change: Callable[[str, T | None, T | None], None] | None = None,
         *,
         index: Callable[[T], Iterable[str]] | None = None,
         label_selector: str | None = None,
@@ -90,7 +88,6 @@ class Reflector(Generic[T]):
         self._client = client
         self.path = path
         self._strip = strip
-        self._on_change = on_change
         self._selectors = selectors(label_selector, field_selector)
         self._label_selector = label_selector
         self._field_selector = field_selector
@@ -238,7 +235,7 @@ class Reflector(Generic[T]):
         else:
             key, record = self._record(raw, gone=kind == "DELETED")
             if key is not None:
-                self._announce([self._records.put(key, record)])
+                self._records.put(key, record)
         if version:
             self._resource_version = str(version)
         self._settled()
@@ -275,23 +272,13 @@ class Reflector(Generic[T]):
     def _swap(self, arriving: dict[str, T], version: str) -> None:
         """Make the store equal to a complete list, in one step of the event loop."""
         gone = [key for key in self._records.records if key not in arriving]
-        changes = [self._records.put(key, None) for key in gone]
-        changes += [self._records.put(key, record) for key, record in arriving.items()]
+        for key in gone:
+            self._records.put(key, None)
+        for key, record in arriving.items():
+            self._records.put(key, record)
         self._resource_version = version
         self.synced.set()
         self._settled()
-        self._announce(changes)
-
-    def _announce(self, changes: Iterable[tuple[str, T | None, T | None]]) -> None:
-        if self._on_change is None:
-            return
-        for key, old, new in changes:
-            if old == new:
-                continue
-            try:
-                self._on_change(key, old, new)
-            except Exception:
-                _log.exception("a listener of %s failed on %s; the mirror goes on", self.path, key)
 
     def _settled(self) -> None:
         """The store is current now."""

@@ -22,8 +22,8 @@ class Store(Generic[T]):
             for _ in self._index(record):
                 pass
 
-    def put(self, key: str, record: T | None) -> tuple[str, T | None, T | None]:
-        """Store `record` under `key`, or remove the key when it is None. Returns (key, old, new)."""
+    def put(self, key: str, record: T | None) -> None:
+        """Store `record` under `key`, or remove the key when it is None."""
         old = self.records.get(key)
         if self._index is not None:
             self._reindex(key, old, record, self._index)
@@ -31,7 +31,6 @@ class Store(Generic[T]):
             self.records.pop(key, None)
         else:
             self.records[key] = record
-        return key, old, record
 
     def by_index(self, value: str) -> list[T]:
         """Records that name `value`, in the order of their keys."""

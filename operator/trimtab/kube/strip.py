@@ -175,7 +175,6 @@ def strip_quota(raw: Mapping[str, Any]) -> QuotaRecord | None:
         name=identified[1],
         hard=_as_requests(hard, min),
         used=_as_requests(used, max),
-        scoped=bool(dig(raw, "spec", "scopes")) or bool(dig(raw, "spec", "scopeSelector")),
     )
 
 

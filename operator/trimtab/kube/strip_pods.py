@@ -56,7 +56,6 @@ def strip_pod(raw: Mapping[str, Any]) -> PodRecord | None:
         trial_of="" if owner_uid else labels.get(TRIAL_LABEL, ""),
         trial_deadline=_deadline(annotations.get(DEADLINE_ANNOTATION, "")),
         trial_knob=annotations.get(KNOB_ANNOTATION, ""),
-        deletion_cost=annotations.get(DELETION_COST, ""),
         swapped=SWAPPED_ANNOTATION in annotations,
         hash_label=intern(str(labels.get("pod-template-hash") or labels.get("controller-revision-hash") or "")),
         labels={intern(str(key)): intern(str(value)) for key, value in labels.items()},

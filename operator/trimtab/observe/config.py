@@ -1,4 +1,4 @@
-"""A PerformanceConfig as the tick takes it: identity, spec, and what is wrong with it."""
+"""A PerformanceConfig as the tick takes it: its identity and its spec."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,8 +19,6 @@ class ConfigRecord:
     spec: PerformanceConfigSpec
     paused: bool = False
     """Carries trimtab.dev/pause."""
-    problems: tuple[str, ...] = ()
-    """Why the spec can't be used, a sentence each; nothing is done for such a resource."""
 
     @property
     def key(self) -> str:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,17 +36,12 @@ Track = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What was read, and which resources it is of."""
+    """What was read, and which containers it is of."""
 
     samples: Samples
     """Oldest first; `container` is a place in `keys`."""
     keys: tuple[str, ...]
     """Containers, by their identity in Observation.containers."""
-    done: frozenset[str] = frozenset()
-    failed: Mapping[str, str] = field(default_factory=dict)
-    """Resource → why its history could not be read, one sentence."""
-    truncated: bool = False
-    """Older samples were left out for the budget."""
 
     def onto(self, observation: Observation) -> Observation:
         """That Observation with these samples in place of its own, for `learn`; containers that are gone drop out."""
@@ -105,14 +100,12 @@ class History:
             facts = seen.facts[key]
             groups.setdefault((facts.config.spec.monitoring.datasource, facts.config.namespace), []).append(facts)
         keyed: list[str] = []
-        failed: dict[str, str] = {}
         parts: list[Samples] = []
-        total, truncated = 0, False
-        done: set[str] = set()
+        total = 0
         for place, ((source, namespace), group) in enumerate(groups.items(), 1):
             if total >= self._max_samples * SHARE_A_READ:
                 break  # the others stay wanted, and are read next
-            error = ""
+            error, cut = "", False
             try:
                 wanted = _wanted(seen, group, keyed, now, self._max_days)
                 found, cut = await self._namespace(source, namespace, wanted, now)
@@ -123,22 +116,18 @@ class History:
                 error = f"Trimtab failed on the history ({type(fault).__name__}); see the operator's log."
             else:
                 parts.append(found)
-                total, truncated = total + len(found), truncated or cut
-                done |= {facts.config.key for facts in group}
+                total += len(found)
             self._note(group, error, now)
-            failed |= {facts.config.key: error for facts in group} if error else {}
             _log.info(
                 "history: namespace %s (%d of %d), %d resources, %s",
                 namespace,
                 place,
                 len(groups),
                 len(group),
-                error or f"{len(parts[-1])} samples",
+                error or f"{len(parts[-1])} samples{', older ones left out for the budget' if cut else ''}",
             )
         samples = _joined(parts)
-        return Past(
-            samples.take(np.argsort(samples.time, kind="stable")), tuple(keyed), frozenset(done), failed, truncated
-        )
+        return Past(samples.take(np.argsort(samples.time, kind="stable")), tuple(keyed))
 
     def forget(self, keys: Collection[str]) -> None:
         """Drop resources that are gone; `keys` are those that are still there."""

@@ -127,8 +127,6 @@ class Observer:
     def _look(self, config: ConfigRecord, elder: ConfigRecord | None, now: float) -> View | Facts:
         """Everything that the mirrors know; registers the questions for the datasources."""
         found = find_target(self._world, config, self._excluded, self._settings.namespaces)
-        if config.problems:
-            return Facts(config, found, stopped=(Reason.SPEC_INVALID, config.problems[0]))
         if not config.spec.monitoring.enabled:
             message = "spec.monitoring.enabled is false; nothing is measured and nothing is moved."
             return Facts(config, found, stopped=(Reason.MONITORING_DISABLED, message))

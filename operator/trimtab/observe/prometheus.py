@@ -12,7 +12,7 @@ import numpy as np
 from prometheus_api_client import PrometheusConnect
 
 from trimtab.api.datasource import Datasource
-from trimtab.observe.breaker import BreakerState, CircuitBreaker
+from trimtab.observe.breaker import CircuitBreaker
 from trimtab.observe.credentials import Fingerprint, fingerprint
 from trimtab.observe.limiter import RateLimiter
 from trimtab.observe.selectors import duration
@@ -62,11 +62,6 @@ class PrometheusSource:
     def scrape_interval_seconds(self) -> float:
         """Longest scrape or rule interval behind the series."""
         return self._settings.scrape_interval_seconds
-
-    @property
-    def circuit(self) -> BreakerState:
-        """State of the circuit breaker, for the operator's own metrics."""
-        return self._breaker.state
 
     async def query(self, promql: str, at: float) -> list[Sample]:
         """The instant vector or scalar at ``at`` (Unix seconds).

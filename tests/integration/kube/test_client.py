@@ -9,7 +9,6 @@ from kubernetes.aio.config import load_kube_config
 
 from testbed.bed import Bed
 from trimtab.kube import errors
-from trimtab.kube.apply import Applier, managed_part
 from trimtab.kube.client import KubeClient
 from trimtab.kube.credentials import Credentials
 from trimtab.kube.discovery import Discovery
@@ -121,74 +120,10 @@ async def test_an_apply_conflict_names_the_other_manager_and_force_takes_over(
     assert (await client.apply(path, config_map("a", x="ours"), force=True))["data"] == {"x": "ours"}
 
 
-def deployment(cpu: str, **env: str) -> Json:
-    container = {
-        "name": "app",
-        "image": "app",
-        "resources": {"requests": {"cpu": cpu}},
-        "env": [{"name": name, "value": value} for name, value in env.items()],
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "a", "labels": {"of": "us"}},
-        "spec": {
-            "replicas": 0,
-            "selector": {"matchLabels": {"app": "a"}},
-            "template": {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [container]}},
-        },
-    }
-
-
-async def test_what_we_applied_is_found_again_on_the_server_and_not_written_twice(
-    client: KubeClient, namespace: str
-) -> None:
-    path = resource_path("apps", "v1", "deployments", namespace, "a")
-    wanted = deployment("500m", B="2", A="1")
-    assert await Applier(client).apply(path, wanted, None)
-    # Others write beside us: a label, a container's field, another variable.
-    others = {
-        "metadata": {"labels": {"of": "us", "theirs": "x"}},
-        "spec": {
-            "template": {"spec": {"containers": [{"name": "app", "tty": True, "env": [{"name": "C", "value": "3"}]}]}}
-        },
-    }
-    await KubeClient.strategic_patch(client, path, others)
-    live = await client.get(path)
-    part = managed_part(live, "trimtab")
-    assert part["spec"] == wanted["spec"]
-    restarted = Applier(client)
-    assert not await restarted.apply(path, wanted, live)
-    # By hand, one of ours:
-    live = await client.merge_patch(path, {"metadata": {"labels": {"of": "someone-else"}}})
-    assert await restarted.apply(path, wanted, live)
-    # What we no longer want goes, what is theirs stays.
-    live = await client.get(path)
-    assert await restarted.apply(path, deployment("500m", A="1"), live)
-    live = await client.get(path)
-    env = live["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert {one["name"]: one["value"] for one in env} == {"A": "1", "C": "3"}
-    assert live["metadata"]["labels"] == {"of": "us", "theirs": "x"}
-
-
-async def test_a_quantity_that_the_server_writes_differently_is_not_written_for_ever(
-    client: KubeClient, namespace: str
-) -> None:
-    path = resource_path("apps", "v1", "deployments", namespace, "a")
-    applier = Applier(client)
-    wanted = deployment("1000m")
-    assert await applier.apply(path, wanted, None)
-    live = await client.get(path)
-    container = live["spec"]["template"]["spec"]["containers"][0]
-    assert container["resources"]["requests"] == {"cpu": "1"}
-    assert not await applier.apply(path, wanted, live)
-
-
 async def test_kinds_are_discovered_with_their_subresources(client: KubeClient) -> None:
     discovery = Discovery(client)
     found = await discovery.resource_for("apps/v1", "Deployment")
     assert (found.plural, found.namespaced, found.scalable) == ("deployments", True, True)
-    assert found.scale_version == "autoscaling/v1"
     pods = await discovery.resource_for("v1", "Pod")
     assert {"resize", "eviction", "status"} <= pods.subresources
     assert not pods.scalable

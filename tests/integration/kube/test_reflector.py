@@ -39,11 +39,16 @@ class Mirror:
         self.changed = asyncio.Event()
         self.sizes: list[int] = []
         path = resource_path("", "v1", "configmaps", namespace)
-        self.reflector: Reflector[tuple[str, str]] = Reflector(
-            api, path, strip, self._on_change, index=lambda record: [record[1]]
-        )
+        self.reflector: Reflector[tuple[str, str]] = Reflector(api, path, strip, index=lambda record: [record[1]])
+        self._put = self.reflector._records.put
+        self.reflector._records.put = self._noticed  # type: ignore[method-assign]
 
-    def _on_change(self, *_: object) -> None:
+    def _noticed(self, key: str, record: tuple[str, str] | None) -> None:
+        self._put(key, record)
+        # When the reflector gives way: what others see.
+        asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
         self.sizes.append(len(self.reflector.store))
         self.changed.set()
 

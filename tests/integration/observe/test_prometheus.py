@@ -146,7 +146,7 @@ async def test_a_huge_answer_stops_at_the_byte_cap(prometheus: Prometheus) -> No
         with pytest.raises(SourceError) as caught:
             await eventually(lambda: source.query('{__name__=~".+"}', time.time()), lambda samples: len(samples) > 50)
         assert caught.value.reason is SourceReason.TOO_LARGE
-        assert source.circuit is BreakerState.CLOSED
+        assert source._breaker.state is BreakerState.CLOSED
 
 
 async def test_what_prometheus_refuses_is_a_bad_query_without_its_words(prometheus: Prometheus) -> None:
@@ -181,4 +181,4 @@ async def test_losing_prometheus_opens_the_circuit_and_its_return_closes_it(tmp_
                     return error
 
             await eventually(again, lambda result: isinstance(result, list))
-            assert source.circuit is BreakerState.CLOSED
+            assert source._breaker.state is BreakerState.CLOSED

@@ -1,5 +1,8 @@
 """The whole of `act` against a cluster in memory."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from tests.sure import sure
@@ -104,6 +107,51 @@ async def test_replicas_are_set_only_while_they_are_what_the_plan_saw() -> None:
     outcomes = await shop.tick(replicas=6)
     assert not outcomes[0].ok
     assert shop.cluster.objects["deployments", "shop", "web"]["spec"]["replicas"] == 7
+
+
+async def test_a_replica_count_that_fails_is_counted_once_towards_the_fleets_cap() -> None:
+    shop = Shop()
+    shop.gate = shop.new_gate(changes_per_minute=2)
+    shop.actuator = shop.new_actuator()
+    shop.cluster.fail = lambda verb, path, body: Unavailable(503, "Down") if path.endswith("/scale") else None
+    for _ in range(3):
+        outcomes = await shop.tick(replicas=5, seconds=1)
+        assert [o.reason for o in outcomes] == [Reason.MOVE_FAILED]
+    outcomes = await shop.tick(replicas=6, seconds=1)
+    assert [o.reason for o in outcomes] == [Reason.MOVE_FAILED], "the second set point is within the cap"
+    outcomes = await shop.tick(replicas=7, seconds=1)
+    assert [o.reason for o in outcomes] == [Reason.RATE_LIMITED]
+
+
+async def test_a_replica_count_that_is_wanted_again_later_is_counted_again() -> None:
+    shop = Shop()
+    shop.gate = shop.new_gate(changes_per_minute=2)
+    shop.actuator = shop.new_actuator()
+    for replicas in (5, 4):
+        await shop.tick(replicas=replicas, seconds=1)
+        await shop.tick(replicas=replicas, seconds=1)
+    outcomes = await shop.tick(replicas=5, seconds=1)
+    assert [o.reason for o in outcomes] == [Reason.RATE_LIMITED]
+
+
+async def test_one_leftover_that_hangs_holds_up_no_other() -> None:
+    shop = Shop(replicas=6)
+    for _ in range(4):
+        await shop.tick(knob=16)
+    marked = sum(1 for pod in shop.cluster.marked_pods() if not pod.trial_of)
+    assert marked > 1
+    together = asyncio.Barrier(marked)
+    patch = shop.cluster.json_patch
+
+    async def meet(path: str, operations: Any, **options: Any) -> Any:
+        await together.wait()
+        return await patch(path, operations, **options)
+
+    shop.cluster.json_patch = meet  # type: ignore[method-assign]
+    shop.configs = {}
+    async with asyncio.timeout(5):
+        await shop.idle()
+    assert shop.marks() == []
 
 
 async def test_one_workloads_error_stops_no_other_lever() -> None:
@@ -232,7 +280,7 @@ async def test_rule_10_containers_that_are_not_listed_are_never_changed() -> Non
 
 
 async def test_rule_16_the_priority_of_a_move_follows_its_reason() -> None:
-    assert Priority.OOM < Priority.LATENCY < Priority.ALERT < Priority.CUT < Priority.STATUS < Priority.CHECKPOINT
+    assert Priority.OOM < Priority.LATENCY < Priority.ALERT < Priority.CUT < Priority.STATUS
 
 
 @pytest.mark.parametrize("on_delete", ["Keep", "Revert"])

@@ -48,16 +48,15 @@ async def test_rule_16_waiters_are_served_by_priority_then_by_arrival() -> None:
         await bucket.take(priority)
         served.append((priority, number))
 
-    order = [Priority.CHECKPOINT, Priority.STATUS, Priority.CUT, Priority.CUT, Priority.LATENCY, Priority.OOM]
+    order = [Priority.STATUS, Priority.CUT, Priority.CUT, Priority.LATENCY, Priority.OOM]
     tasks = [asyncio.create_task(wait(p, n)) for n, p in enumerate(order)]
     await asyncio.gather(*tasks)
     assert served == [
-        (Priority.OOM, 5),
-        (Priority.LATENCY, 4),
+        (Priority.OOM, 4),
+        (Priority.LATENCY, 3),
+        (Priority.CUT, 1),
         (Priority.CUT, 2),
-        (Priority.CUT, 3),
-        (Priority.STATUS, 1),
-        (Priority.CHECKPOINT, 0),
+        (Priority.STATUS, 0),
     ]
 
 
@@ -66,9 +65,9 @@ async def test_rule_16_low_priorities_leave_tokens_for_an_oom_raise() -> None:
     bucket = Bucket(1, 10, time, time.sleep)
     taken = 0
     while time.now == 0:
-        await bucket.take(Priority.CHECKPOINT)
+        await bucket.take(Priority.STATUS)
         taken += time.now == 0
-    assert taken == 5
+    assert taken == 6
     before = time.now
     await bucket.take(Priority.OOM)
     assert time.now == before

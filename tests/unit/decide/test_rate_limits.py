@@ -73,3 +73,11 @@ def test_long_windows_keep_their_length() -> None:
     assert sim.replicas == 4
     sim.run(300)
     assert sim.replicas < 4
+
+
+def test_pods_at_their_limit_that_miss_the_target_are_doubled_as_their_real_demand_is_not_known() -> None:
+    sim = Simulator(rate=lambda t: 5.0 if t < START + 300 else 200.0, cpu_limit=0.5, replicas=2)
+    sim.run(300)
+    before = sim.replicas
+    sim.run(45)
+    assert sim.replicas >= 2 * before

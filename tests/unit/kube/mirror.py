@@ -86,12 +86,10 @@ class Mirror:
 
     def __init__(self, **options: Any) -> None:
         self.api = Script()
-        self.changes: list[tuple[str, Any, Any]] = []
         self.reflector: Reflector[Pod] = Reflector(
             self.api,
             "/pods",
             options.pop("strip", strip),
-            options.pop("on_change", lambda *change: self.changes.append(change)),
             clock=lambda: self.api.now,
             sleep=self.api.sleep,
             chance=lambda: 0.5,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.kube.discovery import ABSENT_SECONDS, FRESH_SECONDS, MAX_VERSIONS, Discovery, ResourceInfo
-from trimtab.kube.errors import NotFound, Unavailable
+from trimtab.kube.errors import NotFound, NotServed, Unavailable
 
 APPS = {
     "resources": [
@@ -49,11 +49,16 @@ class Clock:
 
 async def test_a_kind_is_found_with_its_plural_scope_and_subresources() -> None:
     info = await Discovery(Server({"/apis/apps/v1": APPS})).resource_for("apps/v1", "Deployment")
-    assert info == ResourceInfo(
-        "apps", "v1", "Deployment", "deployments", True, frozenset({"scale", "status"}), "autoscaling/v1"
-    )
+    assert info == ResourceInfo("apps", "v1", "Deployment", "deployments", True, frozenset({"scale", "status"}))
     assert info.scalable
     assert info.path("shop", "a", "scale") == "/apis/apps/v1/namespaces/shop/deployments/a/scale"
+
+
+async def test_a_kind_that_is_not_served_is_told_apart_from_an_object_that_is_not_there() -> None:
+    discovery = Discovery(Server({"/apis/apps/v1": APPS}))
+    for api_version, kind in (("apps/v1", "Nothing"), ("nobody.dev/v1", "Deployment")):
+        with pytest.raises(NotServed, match="does not serve"):
+            await discovery.resource_for(api_version, kind)
 
 
 async def test_a_cluster_wide_kind_has_no_namespace_in_its_path() -> None:

@@ -94,16 +94,6 @@ async def test_an_object_without_a_name_is_left_out(raw: dict[str, Any]) -> None
         assert mirror.names == []
 
 
-async def test_a_listener_that_fails_does_not_stop_the_mirror(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError("listener")
-
-    async with Mirror(on_change=fail) as mirror:
-        await mirror.say(event("ADDED", "a", 1), bookmark(5, ends_list=True), event("ADDED", "b", 6))
-        assert mirror.names == ["ns/a", "ns/b"]
-    assert "listener" in caplog.text
-
-
 async def test_no_exception_ends_the_mirror(caplog: pytest.LogCaptureFixture) -> None:
     async with Mirror() as mirror:
         await mirror.say(RuntimeError("a fault of ours"))

@@ -156,7 +156,7 @@ class Library:
             raise self.failure
         times = now - 3600 + 60.0 * np.arange(60)
         samples = Samples.of([{"time": t, "memory": 100 * MIB, "span": 60.0} for t in times])
-        return Past(samples, tuple(f"{key}/app" for key in keys), frozenset(keys))
+        return Past(samples, tuple(f"{key}/app" for key in keys))
 
 
 @dataclass

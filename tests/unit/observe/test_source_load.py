@@ -36,7 +36,7 @@ async def test_a_bad_query_and_a_timeout_are_not_retried() -> None:
 
 
 def circuit_of(source: PrometheusSource) -> BreakerState:
-    return source.circuit
+    return source._breaker.state
 
 
 async def test_repeated_503s_open_the_breaker_and_a_good_trial_closes_it() -> None:
@@ -74,7 +74,7 @@ async def test_a_users_bad_queries_do_not_open_the_breaker_for_others() -> None:
                 with pytest.raises(SourceError) as caught:
                     await source.query("up", 1.0)
                 assert caught.value.reason is SourceReason.BAD_QUERY
-            assert source.circuit is BreakerState.CLOSED
+            assert source._breaker.state is BreakerState.CLOSED
 
 
 async def test_no_more_requests_are_in_flight_than_allowed() -> None:
@@ -125,7 +125,7 @@ async def test_a_cancelled_trial_leaves_room_for_the_next() -> None:
             for _ in range(2):
                 with pytest.raises(SourceError):
                     await source.query("up", 1.0)
-            assert source.circuit is BreakerState.OPEN
+            assert source._breaker.state is BreakerState.OPEN
             time.now += 6.0
             behaviour[0] = slowly
             trial = asyncio.create_task(source.query("up", 1.0))

@@ -59,7 +59,6 @@ MISSING = [
     (config(SPEC.replace("name: web}", "name: nothing}")), Reason.TARGET_NOT_FOUND),
     (config(namespace="kube-system"), Reason.NAMESPACE_EXCLUDED),
     (config(SPEC.replace("monitoring:\n", "monitoring:\n  enabled: false\n")), Reason.MONITORING_DISABLED),
-    (config(problems=("spec.x: wrong",)), Reason.SPEC_INVALID),
 ]
 
 

@@ -1,6 +1,7 @@
 """The status says what is new, at once when it matters, and stays small."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.record.builders import NOW, alert, decision, facts, metric, missing, value
-from trimtab.api.answers import AnswerKind
+from trimtab.api.answers import AnswerKind, no_value
 from trimtab.api.reasons import Reason
-from trimtab.api.status import ContainerResources, OutcomeState, Recommendation, Resources
+from trimtab.api.status import ContainerResources, OutcomeState, Recommendation, Resources, UnknownMetric
 from trimtab.decide.observation import Block, Lever
 from trimtab.decide.plan import Outcome, Remark
 from trimtab.record.facts import Facts, Hold
@@ -150,6 +151,14 @@ def test_a_number_that_moved_by_a_tenth_waits_a_minute() -> None:
     far = facts(metrics=(metric(answer=value(0.40)),))
     assert not worth_writing(written(base), again(far, NOW + 59), NOW + 59)
     assert worth_writing(written(base), again(far, NOW + 60), NOW + 60)
+
+
+def test_every_reason_that_an_answer_can_have_is_in_the_schema_of_unknown_metrics() -> None:
+    described = UnknownMetric.model_fields["reason"].description or ""
+    kinds = {metric(answer=missing(kind)).reason for kind in AnswerKind if kind is not AnswerKind.VALUE}
+    down = no_value(AnswerKind.ERROR, "", reason="CircuitOpen")
+    own = {Reason.DATASOURCE_UNKNOWN, Reason.PRESET_UNKNOWN, Reason.PROMQL_INVALID, Reason.PROMQL_REFUSED}
+    assert set(re.findall(r"[A-Z]\w+", described)) == {*kinds, *own, metric(answer=down).reason}
 
 
 def test_nothing_new_is_only_refreshed_every_ten_minutes() -> None:
