@@ -302,7 +302,7 @@ class Reason(StrEnum):
         "The replica count was changed by hand.", "Trimtab leaves it alone for humanHoldSeconds.")
     CONFIG_DELETED = ("ConfigDeleted", _E, "No longer tuned",
         "The PerformanceConfig was deleted; new pods follow the template.",
-        "Write the last applied values into the template to keep them.")
+        "`trimtab export` before deleting prints the patch that keeps the values.")
     REVERTED_ON_DELETE = ("RevertedOnDelete", _E, "Back to the template",
         "The PerformanceConfig was deleted and onDelete is Revert.", _NONE)
     # fmt: on

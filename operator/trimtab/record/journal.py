@@ -15,8 +15,8 @@ from trimtab.decide.plan import Decision
 KEPT_DECISIONS = 10
 _LEVERS = {Lever.REPLICAS: "Replicas", Lever.CPU: "CPU", Lever.MEMORY: "Memory", Lever.KNOB: "Knob"}
 _BY_NAME = {name: lever for lever, name in _LEVERS.items()}
-INPUT_DIGITS = 6
-"""Significant digits of inputs: enough to recompute a decision to the last printed digit."""
+INPUT_DIGITS = 15
+"""Significant digits of inputs: a byte count comes back as it was, or a restart would pursue another set point."""
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.bed import Bed
+from testbed.build import build
 from testbed.run import run
 from trimtab.kube.client import KubeClient
 from trimtab.kube.errors import NotFound
@@ -26,7 +27,7 @@ _serial = itertools.count(1)
 def install(bed: Bed) -> None:
     """The CRD and the policy, as the chart renders it."""
     bed.kubectl("apply", "-f", str(ROOT / "crds" / "trimtab.dev_tuningprofiles.yaml"))
-    command = [str(bed.bin_dir / "helm"), "template", "trimtab", str(ROOT / "charts" / "trimtab")]
+    command = [str(build(["helm"])[0]), "template", "trimtab", str(ROOT / "charts" / "trimtab")]
     command += ["--namespace", RELEASE_NAMESPACE, "--set", f"knobs.envAllowList={{{ALLOWED}}}"]
     rendered = run([*command, "--show-only", "templates/admission-policy.yaml"], timeout=60).stdout
     bed.kubectl("apply", "-f", "-", input=rendered)

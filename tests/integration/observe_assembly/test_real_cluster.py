@@ -65,7 +65,7 @@ async def test_a_real_workload_its_pods_and_its_template_are_seen(
         assert world.target(namespace, "apps/v1", kind, "web", template=True).template["spec"]["containers"]
 
 
-async def test_a_restart_keeps_the_template_hash_and_a_new_variable_does_not(
+async def test_a_restart_and_a_new_variable_keep_the_template_hash_and_new_requests_do_not(
     cluster: Bed, world: Any, namespace: Any, apply: Any
 ) -> None:
     apply(workload(replicas=1))
@@ -75,9 +75,12 @@ async def test_a_restart_keeps_the_template_hash_and_a_new_variable_does_not(
     assert after.template_hash == before.template_hash
     cluster.kubectl("set", "env", "deployment/web", "-n", namespace, "BATCH=8")
     changed = await eventually(lambda: found(world, namespace), lambda target: target.generation > after.generation)
-    assert changed.template_hash != before.template_hash
+    assert changed.template_hash == before.template_hash
     assert changed.containers[0].env == {"BATCH": "8"}
     assert world.current_replicaset(changed) is not None
+    cluster.kubectl("set", "resources", "deployment/web", "-n", namespace, "--requests=cpu=60m")
+    resized = await eventually(lambda: found(world, namespace), lambda target: target.generation > changed.generation)
+    assert resized.template_hash != before.template_hash
 
 
 async def found(world: World, namespace: str) -> Any:

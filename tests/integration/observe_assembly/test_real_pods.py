@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from testbed.bed import Bed
+from testbed.recipes import load_recipe
 from tests.integration.observe.bed import eventually
 from tests.integration.observe_assembly.test_real_cluster import seen_by, workload
 from tests.unit.observe_assembly.bench import SPEC, config
@@ -40,6 +41,7 @@ class Bench:
 
 @pytest.fixture
 async def bench(pods_cluster: Bed) -> AsyncIterator[Bench]:
+    load_recipe(pods_cluster, "python")
     made = Bench(pods_cluster.prometheus_url)
     yield made
     await made.source.aclose()

@@ -1,5 +1,7 @@
 """What the API server accepts but nobody can work with is said by a condition with its remedy; others go on."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -176,3 +178,17 @@ def test_rule_18_deletion_never_hangs_and_leaves_the_workload_and_an_event(runni
     shop.bed.kubectl("delete", "performanceconfig", "app", "-n", "operated", "--wait=true", timeout=10)
     assert shop.get("deployment", "app")["spec"]["replicas"] == 1
     until(lambda: "ConfigDeleted" in {e["reason"] for e in shop.events("app")}, 20, "the event ConfigDeleted")
+
+
+def test_rule_18_export_prints_a_patch_that_the_api_server_takes(running: Operator, shop: Cluster) -> None:
+    shop.apply(deployment("app"), config("app"))
+    shop.condition("app", "TargetFound", "True")
+    command = [sys.executable, "-m", "trimtab.cli.main", "export", "operated/app"]
+    command += ["--kubeconfig", str(shop.bed.kubeconfig)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+    shop.bed.kubectl("patch", "deployment", "app", "-n", "operated", "--dry-run=server", "--patch", printed)
+    assert "cpu: 100m" in printed
+    command[4] = "operated/nobody"
+    missing = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert missing.returncode == 1
+    assert "has no PerformanceConfig nobody" in missing.stderr

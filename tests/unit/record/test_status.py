@@ -191,6 +191,13 @@ def test_a_decision_survives_the_way_through_the_status() -> None:
     assert back == replace(made, time=float(int(made.time)))
 
 
+def test_bytes_and_cores_come_back_exactly_through_the_status() -> None:
+    inputs = {"requestAfter": 201326592.0, "limitAfter": 68719476736.0, "cpu": 0.117, "ratio": 0.123456789}
+    back = from_status("shop/rag", to_status(decision(inputs=inputs)))
+    assert back is not None
+    assert back.inputs == inputs
+
+
 def test_a_decision_written_by_a_stranger_is_left_out() -> None:
     shown = to_status(decision())
     assert from_status("shop/rag", shown.model_copy(update={"reason": "Whatever"})) is None
