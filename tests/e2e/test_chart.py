@@ -193,13 +193,12 @@ def test_another_operator_leads_within_twenty_seconds_after_the_leaders_pod_was_
     wait(bed, "Two ready operators", lambda: len(ready_pods(bed)) == 2)
     before = holder(bed)
     leader = before.partition("_")[0]
-    (other,) = set(ready_pods(bed)) - {leader}
     began = time.monotonic()
     bed.kubectl("delete", "pod", leader, "-n", SYSTEM, "--wait=false")
     wait(bed, "A new leader", lambda: holder(bed) not in ("", before), TAKEOVER_SECONDS)
     assert time.monotonic() - began < TAKEOVER_SECONDS
-    # The pod that replaces it starts later than the one that stood by takes over.
-    assert holder(bed).partition("_")[0] == other
+    # Whichever was quicker: the pod that stood by, or the one that replaces the leader's.
+    assert holder(bed).partition("_")[0] != leader
     wait(bed, "Two ready operators again", lambda: len(ready_pods(bed)) == 2)
 
 
