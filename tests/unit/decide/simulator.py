@@ -259,3 +259,19 @@ def limited(sim: Simulator) -> set[Reason]:
     """What holds its levers."""
     held = sim.plan.remarks.get(0, ()) if sim.plan is not None else ()
     return {remark.reason for remark in held if remark.condition == "Limited"}
+
+
+FIXED = {"replicas_max": 0}
+
+
+def sized(**more: Any) -> Simulator:
+    """A workload of one pod with a day of history: 100m and 200 MiB used of 1 core and 512Mi requested."""
+    workload = {**FIXED, **more.pop("workload", {})}
+    sim = Simulator(rate=lambda t: 2.0, replicas=1, workload=workload, **more)
+    sim.learn_history(24, 0.1, 200 * MIB)
+    return sim
+
+
+def cuts(sim: Simulator) -> list[Any]:
+    """Cuts of requests, oldest first."""
+    return [made for made in sim.decisions.values() if made.reason is Reason.CUT_UNUSED]

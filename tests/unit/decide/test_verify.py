@@ -4,24 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.decide.simulator import KEY, MIB, NAN, Simulator
+from tests.unit.decide.simulator import KEY, NAN, cuts, sized
 from trimtab.api.answers import AnswerKind
 from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
-
-FIXED = {"replicas_max": 0}
-
-
-def sized(**more: Any) -> Simulator:
-    """A workload of one pod with a day of history: 100m and 200 MiB used of 1 core and 512Mi requested."""
-    workload = {**FIXED, **more.pop("workload", {})}
-    sim = Simulator(rate=lambda t: 2.0, replicas=1, workload=workload, **more)
-    sim.learn_history(24, 0.1, 200 * MIB)
-    return sim
-
-
-def cuts(sim: Simulator) -> list[Any]:
-    return [made for made in sim.decisions.values() if made.reason is Reason.CUT_UNUSED]
 
 
 def test_a_cut_that_makes_a_target_missed_is_rolled_back_and_held_off() -> None:

@@ -6,25 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.decide.simulator import GIB, KEY, MIB, NAN, START, Simulator, limited
+from tests.unit.decide.simulator import FIXED, GIB, KEY, MIB, NAN, START, Simulator, cuts, limited, sized
 from trimtab.api.answers import AnswerKind
 from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
 from trimtab.decide.engine import decide
-
-FIXED = {"replicas_max": 0}
-
-
-def sized(**more: Any) -> Simulator:
-    """A workload of one pod with a day of history: 100m and 200 MiB used of 1 core and 512Mi requested."""
-    workload = {**FIXED, **more.pop("workload", {})}
-    sim = Simulator(rate=lambda t: 2.0, replicas=1, workload=workload, **more)
-    sim.learn_history(24, 0.1, 200 * MIB)
-    return sim
-
-
-def cuts(sim: Simulator) -> list[Any]:
-    return [made for made in sim.decisions.values() if made.reason is Reason.CUT_UNUSED]
 
 
 def test_a_mis_sized_request_is_cut_by_a_quarter_first_and_then_in_halves() -> None:
