@@ -1,9 +1,12 @@
 """A metric source whose queries are counted, for the operator's own metrics."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from trimtab.observe.source import MetricSource, Sample, Series, SourceError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +28,15 @@ class CountedSource:
 
     async def query(self, promql: str, at: float) -> list[Sample]:
         """As MetricSource.query."""
-        try:
-            found = await self.source.query(promql, at)
-        except SourceError:
-            self.count("ERROR")
-            raise
-        self.count("OK")
-        return found
+        return await self._counted(self.source.query(promql, at))
 
     async def query_range(self, promql: str, start: float, end: float, step: float) -> list[Series]:
         """As MetricSource.query_range."""
+        return await self._counted(self.source.query_range(promql, start, end, step))
+
+    async def _counted(self, answer: Awaitable[T]) -> T:
         try:
-            found = await self.source.query_range(promql, start, end, step)
+            found = await answer
         except SourceError:
             self.count("ERROR")
             raise
