@@ -256,7 +256,11 @@ def _load_changed(t: Tick, w: int, made: Decision) -> str:
 
 
 def _knob_worse(verify: Verify, t: Tick) -> str:
-    """Whether the whole workload does worse with the knob's value than before; empty: no."""
+    """Whether the whole workload does worse with the knob's value than before; empty: no.
+
+    After a trial the latency before was that of one pod more. What was judged beside the other pods is the better
+    evidence, so more latency counts only where it comes near the target.
+    """
     inputs = verify.decision.inputs
     base, cost = inputs.get("latencyRatio", NAN), inputs.get("cpuPerRequest", NAN)
     after = math.exp(verify.log_ratio / verify.samples) if verify.samples else NAN
@@ -264,9 +268,14 @@ def _knob_worse(verify: Verify, t: Tick) -> str:
         now = math.exp(verify.log_cost / verify.costs)
         if now > cost * (1 + t.settings.cost_worse):
             return f"CPU a request is {text.change(cost, now)} against before"
-    elif after > base * (1 + t.settings.cost_worse):
+    elif after > max(base * (1 + t.settings.cost_worse), _harmless(t, verify.decision)):
         return f"latency is {text.change(base, after)} against before"
     return ""
+
+
+def _harmless(t: Tick, made: Decision) -> float:
+    """Latency up to this share of the target is no harm."""
+    return 1 - t.settings.near_target if made.reason is KNOB_KEPT else 0.0
 
 
 def _forgive(t: Tick, w: int, made: Decision) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.decide.simulator import KEY, NAN, START, batched, limited, steps
+from tests.unit.decide.simulator import KEY, NAN, START, Simulator, batched, limited, steps
 from trimtab.api.answers import AnswerKind
 from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
@@ -271,3 +271,27 @@ def test_a_rolled_value_is_not_judged_against_another_load() -> None:
     assert made.outcome is OutcomeState.CONFOUNDED
     assert "from 10 to 2 requests/s" in made.outcome_message
     assert sim.value == 4
+
+
+def by_latency() -> Simulator:
+    """A knob that is tried for less latency: the rate of requests is not known, and latency falls with its value."""
+    sim = batched(2, floor=lambda b: 0.2 / b)
+    sim.override = {"workload": {"arrival_rate": NAN}}
+    assert sim.run(1800, until=lambda s: s.value == 4 and s.off == 0)
+    return sim
+
+
+def test_more_latency_after_a_trial_is_no_harm_well_within_the_target_since_the_trial_had_a_pod_more() -> None:
+    sim = by_latency()
+    sim.floor = lambda b: 0.2
+    sim.run(600)
+    made = next(iter(sim.decisions.values()))
+    assert (made.after, made.outcome) == (4, OutcomeState.KEPT)
+
+
+def test_more_latency_after_a_trial_that_comes_near_the_target_takes_the_value_back() -> None:
+    sim = by_latency()
+    sim.floor = lambda b: 0.47
+    sim.run(600)
+    made = next(iter(sim.decisions.values()))
+    assert (made.after, made.outcome) == (4, OutcomeState.ROLLED_BACK)
