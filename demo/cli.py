@@ -20,7 +20,6 @@ EXAMPLE = PROJECT / "examples" / "rag-api"
 RELEASE, SYSTEM = "trimtab", "trimtab-system"
 DURATION = 480
 BASE, PEAK = 1.0, 8.0
-TICK = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,7 +70,7 @@ def _story(cluster: Cluster, options: argparse.Namespace) -> bool:
         with Step("removing what an earlier demo left"):
             tools.run("kubectl", "delete", "namespace", NAMESPACE, "--wait", timeout=180)
     with Step("helm install trimtab"):
-        sets = [word for value in (*cluster.values, f"tickSeconds={TICK}") for word in ("--set", value)]
+        sets = [word for value in cluster.values for word in ("--set", value)]
         tools.run(
             "helm",
             "upgrade",
@@ -95,7 +94,6 @@ def _story(cluster: Cluster, options: argparse.Namespace) -> bool:
     with Step("kubectl apply -f examples/rag-api/performanceconfig.yaml"):
         tools.kubectl("apply", "-f", str(manifest))
     say("Times that are shortened, so that a few minutes show every move:")
-    say(f"  tickSeconds: {TICK} (a value of the chart)  # default 15")
     for text in manifest.read_text().splitlines():
         if "# default" in text:
             say(f"  {text.strip()}")

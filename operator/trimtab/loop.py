@@ -22,6 +22,7 @@ from trimtab.decide.state import State
 from trimtab.kube.client import KubeClient
 from trimtab.kube.errors import KubeError
 from trimtab.kube.world import World
+from trimtab.observe.config import pace
 from trimtab.observe.configs import ConfigStore
 from trimtab.observe.facts import Seen
 from trimtab.observe.history import History, Past
@@ -95,9 +96,14 @@ class Loop:
                     # One bad tick must not end the process: the next one starts from the world as it is.
                     self.rooms.recorder.metrics.errors.labels("tick").inc()
                     _log.exception("a tick failed; workloads keep their settings")
-                await self.sleep(max(0.0, self.tick_seconds - (time.monotonic() - began)))
+                await self.sleep(self._rest(time.monotonic() - began))
         finally:
             await self._stop()
+
+    def _rest(self, took: float) -> float:
+        """Seconds to the next tick; a pace above the operator's own is kept only while a tick takes a third of it."""
+        every = max(pace(self.store.configs.values(), self.tick_seconds), min(self.tick_seconds, 3 * took))
+        return max(0.0, every - took)
 
     async def tick(self) -> None:
         """One walk.

@@ -43,19 +43,13 @@ class _Confined:
 
 
 class Asker:
-    """One tick: `begin`, then `want_*` for all, then `round`, then the answers.
+    """One tick: `begin`, then `want_*` for all, then `round`, then the answers."""
 
-    `tick_seconds` decides what counts as due a little early.
-    """
-
-    def __init__(
-        self, sources: Mapping[str, MetricSource], datasources: Mapping[str, Datasource], tick_seconds: float
-    ) -> None:
+    def __init__(self, sources: Mapping[str, MetricSource], datasources: Mapping[str, Datasource]) -> None:
         self._sources, self._datasources = sources, datasources
-        slack = tick_seconds / 2
-        self._usage: Board[UsageQuestion, dict[Builtin, Readings]] = Board(self._read_usage, slack=slack)
-        self._presets: Board[PresetMeter, PresetResult] = Board(self._read_presets, slack=slack)
-        self._queries: Board[ConfinedQuery, Answer] = Board(self._read_queries, chunk=QUERIES_A_CHUNK, slack=slack)
+        self._usage: Board[UsageQuestion, dict[Builtin, Readings]] = Board(self._read_usage)
+        self._presets: Board[PresetMeter, PresetResult] = Board(self._read_presets)
+        self._queries: Board[ConfinedQuery, Answer] = Board(self._read_queries, chunk=QUERIES_A_CHUNK)
         self._usage_items: dict[Hashable, Item[UsageQuestion]] = {}
         self._preset_items: dict[Hashable, Item[PresetMeter]] = {}
         self._query_items: dict[Hashable, Item[ConfinedQuery]] = {}
@@ -88,11 +82,14 @@ class Asker:
             if confined is not None:
                 _put(self._query_items, Item((source, confined.text), confined, interval, source))
 
-    async def round(self, now: float, budget_seconds: float) -> None:
-        """Ask what is due, and wait at most `budget_seconds`; later answers serve the next tick."""
-        tasks = self._usage.start(self._usage_items, now)
-        tasks |= self._presets.start(self._preset_items, now)
-        tasks |= self._queries.start(self._query_items, now)
+    async def round(self, now: float, pace: float, budget_seconds: float) -> None:
+        """Ask what is due before half of the way to the next tick, `pace` seconds from now.
+
+        Waits at most `budget_seconds`; later answers serve the next tick.
+        """
+        tasks = self._usage.start(self._usage_items, now, pace / 2)
+        tasks |= self._presets.start(self._preset_items, now, pace / 2)
+        tasks |= self._queries.start(self._query_items, now, pace / 2)
         if tasks:
             await asyncio.wait(tasks, timeout=budget_seconds)
 

@@ -54,20 +54,20 @@ class Board(Generic[Q, R]):
         run: Callable[[str, Sequence[Q], float], Awaitable[Sequence[R]]],
         *,
         chunk: int = 1,
-        slack: float = 7.5,
     ) -> None:
         self._run = run
-        self._chunk, self._slack = chunk, slack
+        self._chunk = chunk
         self._kept: dict[Hashable, Kept[R]] = {}
         self._asking: dict[Hashable, asyncio.Task[None]] = {}
 
-    def start(self, items: Mapping[Hashable, Item[Q]], now: float) -> set[asyncio.Task[None]]:
+    def start(self, items: Mapping[Hashable, Item[Q]], now: float, slack: float = 0.0) -> set[asyncio.Task[None]]:
         """Begin asking what is due at `now` (Unix seconds), longest unanswered first; answers of others are dropped.
 
+        Due is what would be within `slack` seconds: half a tick, so that ticks which vary leave no question out.
         Gives the tasks; wait for them as long as there is time, and leave the rest running.
         """
         self._kept = {key: kept for key, kept in self._kept.items() if key in items}
-        due = [item for item in items.values() if item.key not in self._asking and self._due(item, now)]
+        due = [item for item in items.values() if item.key not in self._asking and self._due(item, now, slack)]
         due.sort(key=lambda item: kept.asked if (kept := self._kept.get(item.key)) else -math.inf)
         by_source: dict[str, list[Item[Q]]] = {}
         for item in due:
@@ -96,9 +96,9 @@ class Board(Generic[Q, R]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _due(self, item: Item[Q], now: float) -> bool:
+    def _due(self, item: Item[Q], now: float, slack: float) -> bool:
         kept = self._kept.get(item.key)
-        return kept is None or now - kept.asked >= item.interval - min(self._slack, item.interval / 2)
+        return kept is None or now - kept.asked >= item.interval - min(slack, item.interval / 2)
 
     async def _ask(self, source: str, items: list[Item[Q]], at: float) -> None:
         try:

@@ -26,9 +26,19 @@ class ConfigRecord:
         return f"{self.namespace}/{self.name}"
 
     @property
+    def interval(self) -> float:
+        """Seconds between two samples, by sampleRate."""
+        return 60.0 / self.spec.monitoring.sample_rate
+
+    @property
     def target(self) -> tuple[str, str, str]:
         """Namespace, kind and name of the workload: what two resources may not share."""
         return self.namespace, self.spec.target_ref.kind, self.spec.target_ref.name
+
+
+def pace(configs: Iterable[ConfigRecord], tick_seconds: float) -> float:
+    """Seconds between two ticks: the operator's own, or the most frequent sampleRate's where that is shorter."""
+    return min([tick_seconds, *(config.interval for config in configs)])
 
 
 def elders(configs: Iterable[ConfigRecord]) -> dict[str, ConfigRecord]:

@@ -25,7 +25,7 @@ from trimtab.kube.records import WorkloadRecord
 from trimtab.kube.world import World
 from trimtab.observe.asker import Asker
 from trimtab.observe.builtin import Builtin
-from trimtab.observe.config import ConfigRecord, elders
+from trimtab.observe.config import ConfigRecord, elders, pace
 from trimtab.observe.conflicts import Hold, HumanHolds, RevertWatch, War
 from trimtab.observe.facts import Facts, Seen
 from trimtab.observe.measure import built_in_answers, slow_readings
@@ -71,16 +71,18 @@ class Observer:
         self._presets = presets
         usable = (one for one in settings.datasources if one.name in sources)
         self._datasources: dict[str, Datasource] = {one.name: one for one in usable}
-        self._asker = Asker(sources, self._datasources, settings.tick_seconds)
+        self._asker = Asker(sources, self._datasources)
         self._excluded = frozenset({own_namespace} - {""})
         self._windows, self._reverts, self._holds, self._ooms = Windows(), RevertWatch(), HumanHolds(), OomWatch()
         self._plans: dict[str, tuple[tuple[str, int], Plans]] = {}
+        self._pace = settings.tick_seconds
         self._due: dict[str, float] = {}
         self._sampled: dict[str, float] = {}
         self._revisions: dict[str, int] = {}
 
     async def observe(self, configs: Mapping[str, ConfigRecord], now: float) -> Seen:
         """What is, at `now` (Unix seconds). An error of one resource is its own; the others go on."""
+        self._pace = pace(configs.values(), self._settings.tick_seconds)
         self._forget(set(configs), now)
         older = elders(configs.values())
         self._world.follow(_other_targets(configs.values()))
@@ -94,7 +96,7 @@ class Observer:
                 views.append(looked)
             else:
                 facts[key] = looked
-        await self._asker.round(now, self._settings.tick_seconds * BUDGET_SHARE)
+        await self._asker.round(now, self._pace, self._pace * BUDGET_SHARE)
         answered = []
         for place, view in enumerate(views):
             await _breathe(place)
@@ -216,9 +218,7 @@ class Observer:
 
     def _is_due(self, config: ConfigRecord, now: float) -> bool:
         """Whether sampleRate says that this tick is this resource's."""
-        interval = 60.0 / config.spec.monitoring.sample_rate
-        slack = min(self._settings.tick_seconds, interval) / 2
-        if now - self._due.get(config.key, -math.inf) < interval - slack:
+        if now - self._due.get(config.key, -math.inf) < config.interval - self._pace / 2:
             return False
         self._due[config.key] = now
         return True

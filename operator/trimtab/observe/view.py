@@ -75,7 +75,7 @@ class View:
     @property
     def interval(self) -> float:
         """Seconds between two samples, by sampleRate."""
-        return 60.0 / self.config.spec.monitoring.sample_rate
+        return self.config.interval
 
     @property
     def source(self) -> str:

@@ -248,6 +248,21 @@ async def test_the_next_tick_begins_a_cadence_after_the_last_one_began(house: Ho
     assert all(14.0 < seconds <= 15.0 for seconds in house.slept)
 
 
+async def test_a_resource_that_wants_more_samples_a_minute_makes_the_ticks_follow_each_other_faster(
+    house: House,
+) -> None:
+    house.api.items = [resource(), resource("eager", "uid-2", monitoring={"sampleRate": 12})]
+    await house.run(3)
+    assert all(4.0 < seconds <= 5.0 for seconds in house.slept)
+
+
+@pytest.mark.parametrize(("took", "rest"), [(1.0, 4.0), (3.0, 6.0), (5.0, 10.0), (9.0, 6.0), (40.0, 0.0)])
+async def test_the_faster_pace_gives_way_where_ticks_take_long(house: House, took: float, rest: float) -> None:
+    house.api.items = [resource(monitoring={"sampleRate": 12})]
+    await house.run(1)
+    assert house.loop._rest(took) == rest
+
+
 async def test_the_end_of_leadership_ends_everything(house: House) -> None:
     house.library.unread = [KEY]
     await house.run(2)

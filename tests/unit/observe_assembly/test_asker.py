@@ -26,7 +26,7 @@ class Round:
             lambda text, at: [Sample({}, 0.2, at)] if text.startswith("max") else others(text, at)
         )
         source = Datasource(name="default", url="http://prometheus.test")
-        self.asker = Asker({"default": self.prometheus}, {"default": source}, 15.0)
+        self.asker = Asker({"default": self.prometheus}, {"default": source})
         self.now = NOW
 
     async def answer(self, *pods: str, meter: Any = METER, seconds: float = 5.0) -> Any:
@@ -35,7 +35,7 @@ class Round:
         self.now += 15.0
         self.asker.begin()
         self.asker.want("key", "default", meter, population, 15.0)
-        await self.asker.round(self.now, seconds)
+        await self.asker.round(self.now, 15.0, seconds)
         return self.asker.answer("key", "default", meter, population, 15.0, self.now)
 
     def silence(self) -> None:

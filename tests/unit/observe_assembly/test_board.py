@@ -35,9 +35,9 @@ async def finish(tasks: Any) -> None:
 
 async def test_a_question_is_asked_again_only_when_it_is_due() -> None:
     desk = Desk()
-    board = Board(desk, slack=7.5)
+    board = Board(desk)
     for now in (0.0, 15.0, 29.9, 45.0):
-        await finish(board.start(items("fast") | items("slow", interval=60.0), now))
+        await finish(board.start(items("fast") | items("slow", interval=60.0), now, slack=7.5))
     assert [at for _, asked, at in desk.asked if asked == ("fast",)] == [0.0, 15.0, 29.9, 45.0]
     assert [at for _, asked, at in desk.asked if asked == ("slow",)] == [0.0]
     assert sure(board.get("slow")).result == "slow at 0"
