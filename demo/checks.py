@@ -61,19 +61,24 @@ def _went_up(history: Sequence[Snapshot]) -> Check:
 
 
 def _came_down(history: Sequence[Snapshot]) -> Check:
-    most, last = max(s.replicas for s in history), history[-1].replicas
-    return Check("replicas came down", last < most, f"{most} → {last}")
+    counts = [s.replicas for s in history]
+    falls = [(before - min(counts[number:]), number) for number, before in enumerate(counts)]
+    fall, number = max(falls)
+    text = f"{counts[number]} → {counts[number] - fall}, {counts[-1]} at the end"
+    return Check("replicas came down", fall > 0, text)
 
 
 def _batch(history: Sequence[Snapshot]) -> Check:
-    """All running pods ended with another value than the first pod began with."""
+    """All running pods had another value than the first pod began with, and kept it but for a trial pod at the end."""
     batches = [sorted({p.cgroup["batch"] for p in s.pods if p.cgroup.get("batch")}, key=int) for s in history]
     batches = [values for values in batches if values]
     if not batches:
         return Check("the batch size of running pods changed", False, "no environment could be read")
     path = [" and ".join(values) for values in batches]
     path = [value for number, value in enumerate(path) if number == 0 or value != path[number - 1]]
-    return Check("the batch size of running pods changed", batches[0][0] not in batches[-1], " → ".join(path))
+    first = batches[0][0]
+    changed = any(first not in values for values in batches) and batches[-1] != [first]
+    return Check("the batch size of running pods changed", changed, " → ".join(path))
 
 
 def busy(lines: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

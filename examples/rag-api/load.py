@@ -44,6 +44,9 @@ TOPICS = (
     "quotas",
 )
 
+SPIKES_UNTIL = 0.76
+"""Share of the time in which the spikes lie; the rest shows what is taken back."""
+
 _PRIVATE = [
     ipaddress.ip_network(network)
     for network in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
@@ -68,8 +71,8 @@ def shape_rate(shape: str, *, seed: int, duration: float, base: float, peak: flo
     """The load's rate over time, in requests a second, always between base and peak.
 
     steps: low for 15% of the time, a rise of 5%, the peak until 64%, a fall of 3%, low. diurnal: two days as
-    a sine. spiky: four spikes at places, of lengths and heights that follow from the seed; the highest
-    reaches the peak. Raises LoadError on another name.
+    a sine. spiky: four spikes at places, of lengths and heights that follow from the seed, the highest
+    reaches the peak; low from 76% on. Raises LoadError on another name.
     """
     if shape == "steps":
         return lambda t: np.interp(t / duration, [0.15, 0.20, 0.64, 0.67], [base, peak, peak, base])
@@ -77,8 +80,8 @@ def shape_rate(shape: str, *, seed: int, duration: float, base: float, peak: flo
         return lambda t: base + (peak - base) * (0.5 - 0.5 * np.cos(4 * np.pi * t / duration))
     if shape == "spiky":
         rng = np.random.default_rng([seed, 1])
-        starts = (np.arange(4) + rng.uniform(0.1, 0.4, 4)) / 4
-        ends = starts + rng.uniform(0.3, 0.6, 4) / 4
+        starts = (np.arange(4) + rng.uniform(0.1, 0.4, 4)) * SPIKES_UNTIL / 4
+        ends = starts + rng.uniform(0.3, 0.6, 4) * SPIKES_UNTIL / 4
         heights = rng.uniform(0.6, 1.0, 4)
         heights /= heights.max()
 
