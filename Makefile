@@ -12,7 +12,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help deps bed demo down test lint unit cluster-tests e2e lock crds docs clean
+.PHONY: help deps bed demo down test lint unit cluster-tests e2e lock crds docs site clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -41,6 +41,7 @@ lint: deps ## formatting, lint, types and layers
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m scripts.docs --check
+	@$(MAKE) site
 	@$(VENV)/bin/trimtab crd --check --out crds
 	@$(VENV)/bin/trimtab crd --check --out charts/trimtab/files/crds
 
@@ -62,6 +63,9 @@ crds: deps ## write crds/ from the models
 
 docs: deps ## write docs/reference.md from the code
 	@$(PY) -m scripts.docs
+
+site: deps ## the documentation as a site, in .build/site
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
 
 lock: deps ## pin the dependencies anew
 	@$(VENV)/bin/uv pip compile -q --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements/operator.txt
