@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 
 from trimtab.api import answers, conditions
-from trimtab.api.crd import performance_config_crd, tuning_profile_crd
+from trimtab.api.builtin_alerts import BUILTIN_ALERTS, BuiltinAlert
+from trimtab.api.crd import performance_config_crd, tuning_checkpoint_crd, tuning_journal_crd, tuning_profile_crd
 from trimtab.api.reasons import REASONS, ReasonKind
 from trimtab.observe.presets import load_presets
 from trimtab.record.metrics import OperatorMetrics
@@ -77,6 +78,10 @@ def reference() -> str:
         "## Answers of a metric source",
         "Only a Value is a number. Everything else holds capacity, and is never taken for zero.",
         table(("answer", "meaning"), _members(answers, answers.AnswerKind, answers.REASONS)),
+        "## Built-in alerts",
+        "Every resource has them. They appear in `status.alerts`, as events and as `trimtab_alert_state` once they are "
+        "pending or firing. Alerts on burn rates are in [sla.md](sla.md).",
+        table(("alert", "severity", "fires when", "why", "what to do"), [_alert(alert) for alert in BUILTIN_ALERTS]),
         "## PerformanceConfig",
         "`kubectl explain performanceconfig.spec --recursive` shows the same. Quantities are Kubernetes quantities "
         "(`300m`, `0.3`, `8Gi`).",
@@ -84,6 +89,10 @@ def reference() -> str:
         "## TuningProfile",
         "One object a namespace, written by Trimtab, read by the admission policy. Nobody else needs to write it.",
         *_fields(tuning_profile_crd(), ("spec",)),
+        "## TuningCheckpoint and TuningJournal",
+        "One of each a PerformanceConfig, with its name and removed with it, written by Trimtab.",
+        *_fields(tuning_checkpoint_crd(), ("spec",)),
+        *_fields(tuning_journal_crd(), ("spec",)),
         "## Presets",
         "Ready-made queries for `spec.monitoring.metrics[].preset`. An administrator adds or overrides them with "
         "`presets` in the chart's values; `trimtab presets NAME` shows the PromQL.",
@@ -99,6 +108,12 @@ def reference() -> str:
         table(("metric", "kind", "meaning"), _operator_metrics()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _alert(alert: BuiltinAlert) -> tuple[str, ...]:
+    lasting = f" for {alert.for_seconds} s" if alert.for_seconds else ""
+    fires = f"{alert.metric} is above {alert.threshold:g}{lasting}"
+    return f"`{alert.name}`", alert.severity.value, fires, alert.cause, alert.remedy
 
 
 def with_values(text: str) -> str:

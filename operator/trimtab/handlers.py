@@ -8,9 +8,8 @@ from typing import Any
 
 import kopf
 
+from trimtab.api.group import CONFIG_PLURAL, GROUP, VERSION
 from trimtab.observe.configs import ConfigStore
-
-GROUP, VERSION, PLURAL = "trimtab.dev", "v1alpha1", "performanceconfigs"
 
 
 def registry_for(store: ConfigStore) -> kopf.OperatorRegistry:
@@ -20,7 +19,7 @@ def registry_for(store: ConfigStore) -> kopf.OperatorRegistry:
     # kopf has a client of its own; it finds the same service account or kubeconfig as ours.
     kopf.on.login(registry=registry)(kopf.login_via_client)
 
-    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    @kopf.on.event(GROUP, VERSION, CONFIG_PLURAL, registry=registry)
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
         raw: dict[str, Any] = dict(event["object"])
         if event["type"] == "DELETED":

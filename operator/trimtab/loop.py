@@ -5,23 +5,25 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trimtab.act.actuator import Actuator
 from trimtab.act.gate import Gate
 from trimtab.act.targets import TargetInfo
 from trimtab.api.reasons import Reason
 from trimtab.api.spec import PerformanceConfigSpec
-from trimtab.api.status import OutcomeState
+from trimtab.api.status import AlertState, OutcomeState
+from trimtab.backfill import Backfill
 from trimtab.decide.engine import decide, learn
 from trimtab.decide.observation import Lever
 from trimtab.decide.plan import Outcome, Plan
 from trimtab.decide.restore import restore
 from trimtab.decide.settings import Settings
-from trimtab.decide.state import State
+from trimtab.decide.state import State, align
 from trimtab.kube.client import KubeClient
 from trimtab.kube.errors import KubeError
 from trimtab.kube.world import World
+from trimtab.memory import Memory
 from trimtab.observe.config import pace
 from trimtab.observe.configs import ConfigStore
 from trimtab.observe.facts import Seen
@@ -31,7 +33,7 @@ from trimtab.record.facts import Facts
 from trimtab.record.health import Health
 from trimtab.record.journal import from_status
 from trimtab.record.recorder import Recorder
-from trimtab.telling import facts_of, prior_of
+from trimtab.telling import facts_of, prior_of, unseen_alerts
 
 CONFIRM_SECONDS = 300.0
 """How often the list of resources is compared with the API server's: a watch may miss a deletion."""
@@ -54,6 +56,9 @@ class Rooms:
     gate: Gate
     recorder: Recorder
     health: Health
+    memory: Memory
+    backfill: Backfill | None = None
+    """None: objectives and cost baselines start without history."""
 
 
 @dataclass(slots=True)
@@ -70,6 +75,8 @@ class Loop:
     _resumed: dict[str, str] = field(default_factory=dict)
     _told: dict[str, Facts] = field(default_factory=dict)
     _refusals: set[tuple[str, Lever, Reason]] = field(default_factory=set)
+    _parked: set[str] = field(default_factory=set)
+    """Resources that were resumed once and whose workload can't be looked at now."""
     _notes: tuple[str, ...] = ()
     _confirmed: float = float("-inf")
     _past: asyncio.Task[Past] | None = None
@@ -124,14 +131,22 @@ class Loop:
             self._notes = seen.notes
             for note in seen.notes:
                 _log.warning("a part of the cluster can't be seen: %s", note)
-        self._resume(seen, now)
+        # In the order of this tick first: a decide that fails then leaves a state that the next one can go on with.
+        self.state = align(self.state, seen.observation, self.settings, reuse=True)
+        await self._resume(seen, now)
         self._learn(seen, now)
+        if self.rooms.backfill is not None:
+            self.state = self.rooms.backfill.go_on(self.state, seen, now, self.settings)
         with self._phase("decide"):
-            plan, self.state = decide(seen.observation, self.state, self.settings)
+            before, keep = self.state, self.rooms.memory.keeps_inputs(seen)
+            plan, self.state = decide(seen.observation, before, self.settings, reuse=not keep)
+            self.rooms.memory.note(plan, seen, before if keep else None, self.settings)
+            del before
         with self._phase("act"):
             outcomes = await self._act(plan, seen)
         with self._phase("record"):
             await self._record(seen, plan, outcomes, now)
+            await self.rooms.memory.keep(self.state, seen, self.settings)
 
     async def _confirm(self, now: float) -> None:
         try:
@@ -144,34 +159,55 @@ class Loop:
             return
         self._confirmed = now
 
-    def _resume(self, seen: Seen, now: float) -> None:
-        """Go on where an earlier process was, for resources met for the first time."""
+    async def _resume(self, seen: Seen, now: float) -> None:
+        """Go on where an earlier process was, for resources met for the first time.
+
+        Raises:
+            KubeError: what it learned could not be read yet; nothing was resumed, and the next tick tries again.
+        """
+        self._park(seen)
         new = {
             key: self.store.statuses[key]
             for key, facts in seen.facts.items()
             if facts.row >= 0 and self._resumed.get(key) != facts.config.uid and key in self.store.statuses
         }
         if new:
-            prior = {key: prior_of(key, status) for key, status in new.items()}
-            self.state = restore(self.state, seen.observation, prior, self.settings)
+            self.state, taken = await self.rooms.memory.recall(self.state, seen, new, self.settings)
+            prior = {key: prior_of(key, status, taken.get(key, 0.0)) for key, status in new.items()}
+            self.state = restore(self.state, seen.observation, prior, self.settings, reuse=True)
         for key, status in new.items():
             self._resumed[key] = seen.facts[key].config.uid
             decisions = [found for shown in status.decisions if (found := from_status(key, shown)) is not None]
             self.rooms.recorder.resume(key, self._resumed[key], status, decisions)
-            for decision in decisions:
+            self.rooms.memory.told(decisions)
+            for decision in decisions if key not in self._parked else ():
                 if decision.outcome in (OutcomeState.KEPT, OutcomeState.ROLLED_BACK):
                     rolled_back = decision.outcome is OutcomeState.ROLLED_BACK
                     self.rooms.gate.verdict(rolled_back, age=max(0.0, now - decision.time))
             del self.store.statuses[key]  # up to 32 KiB each, and read once
-        for key in self._resumed.keys() - seen.facts.keys():
-            del self._resumed[key]
+        self._parked -= new.keys()
+        gone = (self._resumed.keys() | self._parked) - seen.facts.keys()
+        if gone:
+            self.state = replace(self.state, deleted=frozenset(gone - self.store.invalid.keys()))
+        self._parked -= gone
+        for key in gone:
+            self._resumed.pop(key, None)
+
+    def _park(self, seen: Seen) -> None:
+        """Keep what was last said of resources whose workload can't be looked at now, to resume from when it can."""
+        for key, facts in seen.facts.items():
+            if facts.row < 0 and self._resumed.get(key) == facts.config.uid:
+                del self._resumed[key]
+                if (status := self.rooms.recorder.last(key)) is not None:
+                    self.store.statuses[key] = status
+                    self._parked.add(key)
 
     def _learn(self, seen: Seen, now: float) -> None:
         """Take in history that was read since the last tick, and start reading what is still wanted."""
         if self._past is not None and self._past.done():
             # Let go of the task first: one that failed must not fail every tick from then on.
             read, self._past = self._past, None
-            self.state = learn(self.state, read.result().onto(seen.observation), self.settings)
+            self.state = learn(self.state, read.result().onto(seen.observation), self.settings, reuse=True)
         self.rooms.history.forget(seen.facts.keys())
         if self._past is None and (wanted := self.rooms.history.wanted(seen, now)):
             self._past = asyncio.create_task(self.rooms.history.read(seen, wanted, now), name="history")
@@ -183,9 +219,10 @@ class Loop:
         for outcome in outcomes:
             # After a dry run the old value stands because nothing was stored, not because somebody set it back.
             stored = outcome.ok and not self.rooms.gate.dry_run
-            if outcome.lever is Lever.REPLICAS and stored and outcome.workload in rows:
+            if stored and outcome.workload in rows:
                 wanted = float(plan.workloads.replicas[rows[outcome.workload]])
-                self.rooms.observer.wrote(outcome.workload, Lever.REPLICAS, wanted)
+                shaped = outcome.reason is Reason.NEW_PODS_SHAPED
+                self.rooms.observer.wrote(outcome.workload, outcome.lever, wanted, outcome.subject, shaped=shaped)
             if not outcome.ok:
                 self.rooms.recorder.metrics.refused.labels(outcome.lever.name, outcome.reason.value).inc()
                 extra = {"resource": outcome.workload, "lever": outcome.lever.name, "reason": outcome.reason.value}
@@ -221,6 +258,17 @@ class Loop:
 
     async def _record(self, seen: Seen, plan: Plan, outcomes: list[Outcome], now: float) -> None:
         told = facts_of(seen, plan, outcomes, self.store.invalid)
+        for key, facts in seen.facts.items():
+            status = self.store.statuses.get(key)
+            if (
+                status is None
+                or not status.alerts
+                or (facts.stopped and facts.stopped[0] is Reason.MONITORING_DISABLED)
+            ):
+                continue
+            told[key] = replace(told[key], alerts=unseen_alerts(status))
+            lost = [alert.model_copy(update={"state": AlertState.UNKNOWN}) for alert in status.alerts if alert.firing]
+            self.store.statuses[key] = status.model_copy(update={"alerts": lost})
         recorder = self.rooms.recorder
         recorder.metrics.configs.set(len(told))
         for key, facts in seen.facts.items():
@@ -244,6 +292,8 @@ class Loop:
         if self._past is not None:
             self._past.cancel()
             await asyncio.gather(self._past, return_exceptions=True)
+        if self.rooms.backfill is not None:
+            await self.rooms.backfill.close()
         await self.rooms.observer.close()
         await self.rooms.gate.close()
         await self.rooms.world.stop()

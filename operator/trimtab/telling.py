@@ -7,22 +7,27 @@ import numpy as np
 
 from trimtab.api.quantity import Quantity, format_cpu, format_memory
 from trimtab.api.status import (
+    AlertState,
     Applied,
     ContainerResources,
     KnobValue,
     PerformanceConfigStatus,
     Recommendation,
     Resources,
+    Savings,
 )
 from trimtab.decide.observation import Observation
 from trimtab.decide.plan import Outcome, Plan
 from trimtab.decide.restore import Prior, PriorAlert
+from trimtab.decide.slo import week_number, week_start
 from trimtab.observe import facts as seen_facts
 from trimtab.observe.configs import InvalidRecord
-from trimtab.record.facts import AlertFact, Facts, Hold, MetricFact
+from trimtab.record.facts import AlertFact, CostFact, Facts, Hold, MetricFact, ObjectiveFact, UnitCostFact
 from trimtab.record.journal import from_status, unix
 
 NAN = float("nan")
+_WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+"""Names of decide.slo.WINDOWS."""
 
 
 def facts_of(
@@ -73,7 +78,9 @@ def _facts(key: str, fact: seen_facts.Facts, seen: seen_facts.Seen, plan: Plan, 
         **{name: getattr(base, name) for name in base.__slots__}
         | {
             "remarks": (*plan.remarks.get(row, ()), *fact.remarks),
-            "alerts": tuple(_alerts(observation, plan, row)),
+            "cost": _cost(fact, plan, row),
+            "objectives": tuple(_objectives(observation, plan, row)),
+            "alerts": (*_alerts(observation, plan, row), *_derived(plan, row)),
             "recommendation": _recommendation(observation, plan, row),
             "applied": _applied(fact, observation, row),
             "ready": ready,
@@ -116,6 +123,64 @@ def _alerts(observation: Observation, plan: Plan, row: int) -> Iterable[AlertFac
             below=bool(rules.below[a]),
             changed=bool(states.changed[a]),
         )
+
+
+def _derived(plan: Plan, row: int) -> Iterable[AlertFact]:
+    shown = plan.derived
+    for a in np.flatnonzero(shown.workload == row):
+        yield AlertFact(
+            name=str(shown.name[a]),
+            metric=str(shown.metric[a]),
+            state=str(shown.state[a]),
+            severity=str(shown.severity[a]),
+            firing=bool(shown.firing[a]),
+            since=float(shown.since[a]),
+            cleared_since=float(shown.cleared_since[a]),
+            value=float(shown.value[a]),
+            threshold=float(shown.threshold[a]),
+            below=False,
+            changed=bool(shown.changed[a]),
+            derived=True,
+        )
+
+
+def _cost(fact: seen_facts.Facts, plan: Plan, row: int) -> CostFact | None:
+    spent, held = fact.spent, plan.costs
+    if spent is None or row >= len(held):
+        return None
+    return CostFact(
+        currency=spent.currency,
+        prices=spent.source,
+        problems=spent.problems,
+        mean=float(held.mean[row]),
+        parts={"compute": spent.compute, "storage": spent.storage, "api": spent.api},
+        bill=spent.bill,
+        budget_used=float(held.budget_used[row]),
+        verdict=str(held.verdict[row]),
+        by_requests=bool(held.by_requests[row]),
+        saved=float(held.saved[row]),
+        low=float(held.low[row]),
+        high=float(held.high[row]),
+        freed_cpu=float(held.freed_cpu[row]),
+        freed_memory=float(held.freed_memory[row]),
+        bill_reduced=float(held.bill_reduced[row]),
+        baseline=UnitCostFact(*map(float, held.baseline[row])),
+        actual=UnitCostFact(*map(float, held.actual[row])),
+    )
+
+
+def _objectives(observation: Observation, plan: Plan, row: int) -> Iterable[ObjectiveFact]:
+    rows, held = observation.objectives, plan.objectives
+    week = week_number(observation.now)
+    for o in np.flatnonzero(rows.workload == row):
+        burn = {name: float(rate) for name, rate in zip(_WINDOWS, held.burn[o], strict=True) if np.isfinite(rate)}
+        weeks = tuple(
+            (week_start(week - age), float(share), float(held.week_known[o, age]))
+            for age, share in enumerate(held.week_attainment[o])
+            if np.isfinite(share)
+        )
+        target, share = float(rows.target[o]), float(held.attainment[o])
+        yield ObjectiveFact(str(rows.name[o]), target, share, float(held.known[o]), burn, weeks)
 
 
 def _resources(cpu: float, memory: float) -> Resources:
@@ -169,8 +234,11 @@ def _applied(fact: seen_facts.Facts, observation: Observation, row: int) -> Appl
     return Applied(replicas=int(observation.workloads.replicas[row]), containers=containers)
 
 
-def prior_of(key: str, status: PerformanceConfigStatus) -> Prior:
-    """What a status says that an earlier process knew: open moves, alert clocks, budgets, the template learned from."""
+def prior_of(key: str, status: PerformanceConfigStatus, learned_at: float = 0.0) -> Prior:
+    """What a status says that an earlier process knew: open moves, alert clocks, budgets, the template learned from.
+
+    `learned_at` is the Unix time of the checkpoint that was taken up before; 0: none.
+    """
     decisions = [decision for shown in status.decisions if (decision := from_status(key, shown)) is not None]
     alerts = {
         alert.name: PriorAlert(
@@ -186,6 +254,41 @@ def prior_of(key: str, status: PerformanceConfigStatus) -> Prior:
         template=learning.template_hash,
         decisions=tuple(decisions),
         alerts=alerts,
+        costs=_costs(status.savings),
         moves_today=learning.moves_today,
         resizes_today=learning.resizes_today,
+        learned_at=learned_at,
     )
+
+
+def unseen_alerts(status: PerformanceConfigStatus) -> tuple[AlertFact, ...]:
+    """Alerts of a resource whose workload can't be looked at: what was firing is unknown now, and not resolved."""
+    return tuple(
+        AlertFact(
+            name=alert.name,
+            metric=alert.name,
+            state=AlertState.UNKNOWN.value,
+            severity=alert.severity.value,
+            firing=True,
+            since=unix(alert.since) if alert.since else NAN,
+            cleared_since=NAN,
+            value=NAN,
+            threshold=float(alert.threshold) if alert.threshold is not None else NAN,
+            below=False,
+            changed=alert.state is not AlertState.UNKNOWN,
+        )
+        for alert in status.alerts
+        if alert.firing
+    )
+
+
+def _costs(savings: Savings | None) -> tuple[tuple[float, ...], tuple[float, ...], bool] | None:
+    if savings is None or (savings.baseline is None and savings.actual is None):
+        return None
+    sides = [
+        (0.0,) * 7
+        if side is None
+        else tuple(map(float, (side.hours, side.cost, side.units, side.error, side.cpu, side.memory, side.nodes)))
+        for side in (savings.baseline, savings.actual)
+    ]
+    return sides[0], sides[1], savings.unit == "Requests"

@@ -13,6 +13,8 @@ METRIC, ALERT, BOX, KNOB = (
     f"{CONSTRAINTS}.containers[0]",
     f"{CONSTRAINTS}.knobs[0]",
 )
+MODEL = "spec.cost.api.models[0]"
+GOAL = f"{MONITORING}.objectives[0]"
 WINDOW = f"{CONSTRAINTS}.disruption.windows[0]"
 
 
@@ -128,6 +130,8 @@ WRONG = [
     ),
     Wrong("a negative duration", {f"{ALERT}.forSeconds": -1}, f"{ALERT}.forSeconds", ("greater than", "0")),
     Wrong("an unknown severity", {f"{ALERT}.severity": "Panic"}, f"{ALERT}.severity", ("Info", "Critical")),
+    Wrong("an alert named as a built-in one", {f"{ALERT}.name": "OOMKilled"}, f"{ALERT}.name", ("built-in",)),
+    Wrong("a metric named as a built-in alert", {f"{METRIC}.name": "Conflict"}, f"{METRIC}.name", ("built-in",)),
     Wrong(
         "two alerts of one name",
         {f"{MONITORING}.alerts[1].name": "slow"},
@@ -141,6 +145,22 @@ WRONG = [
         f"{MONITORING}.alerts",
         ("alertThresholds", "rename the alert"),
     ),
+    # Objectives
+    Wrong("an objective without a target", {f"{GOAL}.target": GONE}, f"{GOAL}.target", ("Required value",)),
+    Wrong("an objective of everything", {f"{GOAL}.target": "1"}, f"{GOAL}.target", ("above 0 and below 1",)),
+    Wrong("an objective in percent", {f"{GOAL}.target": 99}, f"{GOAL}.target", ("above 0 and below 1", "0.99")),
+    Wrong("an objective of two forms", {f"{GOAL}.good": "up", f"{GOAL}.total": "up"}, GOAL, ("exactly one",)),
+    Wrong("an objective of no form", {f"{GOAL}.metric": GONE, f"{GOAL}.atMost": GONE}, GOAL, ("exactly one",)),
+    Wrong("good without total", {f"{MONITORING}.objectives[1].total": GONE}, f"{MONITORING}.objectives[1]", ("total",)),
+    Wrong("a metric without a bound", {f"{GOAL}.atMost": GONE}, GOAL, ("exactly one bound", "atMost or atLeast")),
+    Wrong("a metric with two bounds", {f"{GOAL}.atLeast": "0.1"}, GOAL, ("exactly one bound", "atMost or atLeast")),
+    Wrong(
+        "an objective on nothing",
+        {f"{GOAL}.metric": "latency"},
+        f"{MONITORING}.objectives",
+        ("not declared", "cpuUsage"),
+    ),
+    Wrong("a window of a year", {f"{GOAL}.windowDays": 365}, f"{GOAL}.windowDays", ("less than", "90")),
     # Targets and levers
     Wrong(
         "a target on nothing",
@@ -153,6 +173,12 @@ WRONG = [
         {f"{OPTIMIZATION}.targetMetrics.cpuUsage": "1"},
         f"{OPTIMIZATION}.targetMetrics",
         ("not declared", "spec.monitoring.metrics"),
+    ),
+    Wrong(
+        "an overrun rate in percent",
+        {f"{OPTIMIZATION}.behavior": {"cpuOverrunRate": "1"}},
+        f"{OPTIMIZATION}.behavior.cpuOverrunRate",
+        ("0.001 to 0.2", '"0.01"'),
     ),
     Wrong(
         "a target of zero",
@@ -305,6 +331,13 @@ WRONG = [
     Wrong("16 bytes", {"spec.resources.maxMemory": 16}, "spec.resources.maxMemory", ("at least 1Mi", "16Gi")),
     Wrong("no batch", {"spec.resources.maxBatchSize": 0}, "spec.resources.maxBatchSize", ("equal to 1",)),
     Wrong("an unknown ending", {"spec.onDelete": "Destroy"}, "spec.onDelete", ("Keep", "Revert")),
+    # Cost
+    Wrong("a currency in small letters", {"spec.cost.currency": "usd"}, "spec.cost.currency", ("match",)),
+    Wrong("no budget at all", {"spec.cost.monthlyBudget": "0"}, "spec.cost.monthlyBudget", ("above 0",)),
+    Wrong("an unknown price list", {"spec.cost.prices": "Guess"}, "spec.cost.prices", ("Prometheus", "Static")),
+    Wrong("a model that pays", {f"{MODEL}.inputPerMillion": "-1"}, MODEL, ("below 0",)),
+    Wrong("a model with a quote", {f"{MODEL}.name": 'x"}'}, f"{MODEL}.name", ("match",)),
+    Wrong("an unknown preference", {f"{OPTIMIZATION}.prefer": "Speed"}, f"{OPTIMIZATION}.prefer", ("Cost", "Latency")),
     # Hostile
     Wrong("a list for an object", {"spec.monitoring": []}, "spec.monitoring", ("object",)),
     Wrong("text for a list", {f"{MONITORING}.metrics": "all"}, f"{MONITORING}.metrics", ("array",)),
@@ -318,7 +351,7 @@ WRONG = [
 
 UNKNOWN_FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("a typing error", {f"{MONITORING}.sampelRate": 4}, f"{MONITORING}.sampelRate"),
-    ("a field of no version", {"spec.cost": {"currency": "USD"}}, "spec.cost"),
+    ("a field of no version", {"spec.budget": {"currency": "USD"}}, "spec.budget"),
     ("a field in a list", {f"{KNOB}.step": 2}, f"{KNOB}.step"),
     ("a field in the target", {"spec.targetRef.namespace": "other"}, "spec.targetRef.namespace"),
     ("a deep tree", {"spec.x": {"a": {"b": {"c": [[[[{"d": 1}]]]]}}}}, "spec.x"),

@@ -12,14 +12,14 @@ from functools import partial
 from typing import TypeVar
 
 from trimtab.act.bounds import Refusal
-from trimtab.act.entries import in_force, tuned_sizes
+from trimtab.act.entries import in_force, left_alone, tuned_sizes
 from trimtab.act.evict import evict
 from trimtab.act.gate import Gate, HeldError, Priority
 from trimtab.act.outcomes import explain, rows
 from trimtab.act.resizer import Resizer
 from trimtab.act.roller import Roller
 from trimtab.act.scale import scale
-from trimtab.act.shaper import SHAPED_KINDS, Shaped, Shaper
+from trimtab.act.shaper import Shaped, Shaper
 from trimtab.act.swapper import Swapper, release_pods
 from trimtab.act.targets import SetPoint, TargetInfo, World, set_points
 from trimtab.act.writer import WriteApi, Writer
@@ -30,6 +30,7 @@ from trimtab.decide.observation import Lever, Observation
 from trimtab.decide.plan import Outcome, Plan
 from trimtab.kube.discovery import Discovery
 from trimtab.kube.errors import KubeError
+from trimtab.kube.records import APPS_KINDS
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -159,7 +160,7 @@ class Actuator:
             yield Lever.REPLICAS, lambda: self._scale(info, point)
         else:
             self._counted.pop(info.key, None)
-        if info.workload.kind not in SHAPED_KINDS:
+        if info.workload.kind not in APPS_KINDS:
             return
         wanted = in_force(info, shaped.entries.get(info.key), self._world.limit_ranges(info.namespace))
         current = {p.uid for p in (*info.current_pods, *info.trials)}
@@ -170,7 +171,7 @@ class Actuator:
                 self._writer,
                 info.key,
                 live,
-                tuned_sizes(info, wanted),
+                left_alone(tuned_sizes(info, wanted), point.contested),
                 point.working_sets,
                 # Pods of an old revision go soon; only what they lack is brought to them.
                 raises_only=lambda pod: point.rollout or pod.uid not in current,
@@ -178,6 +179,7 @@ class Actuator:
             ),
         )
         knobs = bool(info.spec.optimization.constraints.knobs) and self._knobs_enabled
+        knobs = knobs and Lever.KNOB not in point.contested
         if not knobs:
             if info.trials or any(p.swapped for p in info.pods):
                 yield Lever.KNOB, lambda: self._swapper.abandon(self._writer, info)

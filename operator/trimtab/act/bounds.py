@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trimtab.act.entries import SIDES, Wanted
-from trimtab.act.targets import Sizes, same
+from trimtab.act.targets import Sizes
 from trimtab.api.reasons import Reason
+from trimtab.kube.inforce import same
 from trimtab.kube.records import LimitRangeRecord, PodRecord, QuotaRecord
 
 RESOURCES = (("cpu", "cpu", "cpu_limit"), ("memory", "memory", "memory_limit"))

@@ -4,14 +4,19 @@ Pure. The same values are what running pods converge to.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
 
-from trimtab.act.targets import SetPoint, Sizes, TargetInfo, same
+from trimtab.act.targets import SetPoint, Sizes, TargetInfo
 from trimtab.api.quantity import Quantity, format_cpu, format_memory
 from trimtab.api.spec import ContainerBounds, Knob
-from trimtab.api.tuningprofile import ProfileContainer, ProfileEntry
-from trimtab.kube.records import ContainerSpec, LimitRangeRecord
+from trimtab.api.tuningprofile import Loan, ProfileContainer, ProfileEntry
+from trimtab.decide.observation import Lever
+from trimtab.kube import inforce
+from trimtab.kube.inforce import same
+from trimtab.kube.loans import NO_LOAN, Lent
+from trimtab.kube.records import ContainerSpec, LimitRangeRecord, PodRecord
 
 SIDES = (
     ("cpu", "requests", "cpu"),
@@ -29,6 +34,21 @@ class Wanted:
     sizes: Sizes
     env: Mapping[str, int] = field(default_factory=dict)
     """Knob variables that are to differ from the template."""
+    lent: Lent = NO_LOAN
+    """CPU on top for the pods that were there before."""
+
+    def for_pod(self, pod: PodRecord) -> "Wanted":
+        """What this pod shall have: with the loan where it borrows. One that is not ready keeps the CPU it has."""
+        if not self.lent.reaches(pod):
+            return self
+        if not pod.ready:
+            return replace(self, sizes=replace(self.sizes, cpu=math.nan, cpu_limit=math.nan))
+        return replace(self, sizes=lent_sizes(self.sizes, self.lent))
+
+
+def lent_sizes(sizes: Sizes, lent: Lent) -> Sizes:
+    """Sizes with a loan on top: of request and limit alike, so that the QoS class stays."""
+    return replace(sizes, cpu=sizes.cpu + lent.cpu, cpu_limit=sizes.cpu_limit + lent.cpu)
 
 
 def admitted(container: ContainerSpec, ranges: Iterable[LimitRangeRecord]) -> Sizes:
@@ -86,22 +106,47 @@ def in_force(info: TargetInfo, entry: ProfileEntry | None, ranges: Sequence[Limi
         if part is None or not learned_from(part, specs[name], sizes[name]):
             found[name] = Wanted(sizes[name])
         else:
-            found[name] = Wanted(_sizes(part.requests, part.limits).over(sizes[name]), dict(part.env))
+            stands = _sizes(part.requests, part.limits).over(sizes[name])
+            found[name] = Wanted(stands, dict(part.env), Lent.of(part.lent))
+    return found
+
+
+def without_loans(entry: ProfileEntry) -> dict[str, Wanted]:
+    """CPU that the containers with a loan have without it."""
+    found: dict[str, Wanted] = {}
+    for part in entry.containers:
+        if part.lent is not None:
+            sizes = _sizes(part.requests, part.limits)
+            found[part.name] = Wanted(Sizes(cpu=sizes.cpu, cpu_limit=sizes.cpu_limit))
     return found
 
 
 def tuned_sizes(info: TargetInfo, wanted: Mapping[str, Wanted]) -> dict[str, Wanted]:
     """`wanted` without what is not tuned: that is never changed on running pods (RULES 10)."""
-    found = {name: Wanted(_allowed(wanted[name].sizes, bounds)) for name, (bounds, _) in tuned(info).items()}
+    found = {
+        name: Wanted(_allowed(wanted[name].sizes, bounds), lent=wanted[name].lent)
+        for name, (bounds, _) in tuned(info).items()
+    }
     return {name: want for name, want in found.items() if not want.sizes.same(Sizes())}
+
+
+def left_alone(wanted: Mapping[str, Wanted], contested: Collection[Lever]) -> dict[str, Wanted]:
+    """`wanted` without the sizes of these levers: they stay as they are."""
+    prefixes = tuple(prefix for lever, prefix in ((Lever.CPU, "cpu"), (Lever.MEMORY, "memory")) if lever in contested)
+    if not prefixes:
+        return dict(wanted)
+    found = {}
+    for name, want in wanted.items():
+        stated = {f.name: getattr(want.sizes, f.name) for f in fields(Sizes)}
+        sizes = Sizes(**{name: math.nan if name.startswith(prefixes) else size for name, size in stated.items()})
+        if not sizes.same(Sizes()):
+            found[name] = replace(want, sizes=sizes)
+    return found
 
 
 def learned_from(part: ProfileContainer, container: ContainerSpec, sizes: Sizes) -> bool:
     """Whether an entry's container was learned from just this template (RULES 3): what the policy checks as well."""
-    return _sizes(part.template_requests, part.template_limits).same(sizes) and all(
-        (env in part.template_env) == (env in container.env) and part.template_env.get(env) == container.env.get(env)
-        for env in {*part.env, *part.template_env}
-    )
+    return inforce.learned_from(part, (sizes.cpu, sizes.memory), (sizes.cpu_limit, sizes.memory_limit), container.env)
 
 
 def wanted_entry(
@@ -131,9 +176,10 @@ def wanted_entry(
             value = point.knobs[knob.name].value if knob.name in point.knobs else before[name].env.get(knob.env)
             if value is not None and value != knob_value(specs[name], knob):
                 env[knob.env] = value
-        if env or not target.same(sizes[name]):
+        lent = point.lent.get(name, before[name].lent) if bounds is not None and bounds.cpu else NO_LOAN
+        if env or lent.cpu > 0 or not target.same(sizes[name]):
             literal = {k.env: specs[name].env[k.env] for k in knobs if k.env in specs[name].env}
-            parts.append(_part(name, target, before[name].sizes, sizes[name], env, literal))
+            parts.append(_part(name, target, before[name].sizes, sizes[name], env, literal, lent))
     if not parts:
         return None
     return ProfileEntry(config=info.config, on_delete=info.spec.on_delete, containers=parts)
@@ -150,7 +196,13 @@ def quantity(resource: str, value: float) -> Quantity:
 
 
 def _part(
-    name: str, target: Sizes, before: Sizes, template: Sizes, env: Mapping[str, int], literal: Mapping[str, str]
+    name: str,
+    target: Sizes,
+    before: Sizes,
+    template: Sizes,
+    env: Mapping[str, int],
+    literal: Mapping[str, str],
+    lent: Lent,
 ) -> ProfileContainer:
     sets: dict[str, dict[str, Quantity]] = {"requests": {}, "limits": {}}
     learned: dict[str, dict[str, Quantity]] = {"requests": {}, "limits": {}}
@@ -173,7 +225,16 @@ def _part(
         template_requests=learned["requests"],
         template_limits=learned["limits"],
         template_env=dict(literal),
+        lent=_loan(lent),
     )
+
+
+def _loan(lent: Lent) -> Loan | None:
+    """A loan as the entry states it, in whole seconds as pods' creation times are."""
+    if not lent.cpu > 0:
+        return None
+    before, until = (datetime.fromtimestamp(math.floor(at), UTC) for at in (lent.before, lent.until))
+    return Loan(cpu=Quantity(format_cpu(lent.cpu)), created_before=before, until=until)
 
 
 def _allowed(wish: Sizes, bounds: ContainerBounds | None) -> Sizes:

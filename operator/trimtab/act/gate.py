@@ -33,6 +33,7 @@ class Priority(IntEnum):
     ALERT = 2
     CUT = 3
     STATUS = 4
+    CHECKPOINT = 5
 
 
 class HeldError(Exception):
@@ -117,7 +118,8 @@ class Gate:
 
     `leading` is asked right before each write, after its wait for a token. `dry_run` sends every write as a server
     dry run: validated, never stored. `write_seconds` bounds one write: no longer than others wait for after this
-    process stopped renewing its lease, or two would write at once.
+    process stopped renewing its lease, or two would write at once. `released` gives the seconds since a person let a
+    fleet that had stopped itself go on, infinite if nobody did: moves that ended before do not count any more.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class Gate:
         rollback_stop_share: float = 0.5,
         dry_run: bool = False,
         write_seconds: float = WRITE_SECONDS,
+        released: Callable[[], float] = lambda: math.inf,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -137,6 +140,7 @@ class Gate:
         self.dry_run = dry_run
         self.write_seconds = write_seconds
         self._leading = leading
+        self._released = released
         self._clock = clock
         self._bucket = Bucket(writes_per_second, 2 * writes_per_second, clock, sleep)
         self._cap = changes_per_minute
@@ -180,7 +184,7 @@ class Gate:
                 raise HeldError(
                     Reason.FLEET_STOPPED,
                     f"{self.rollback_share:.0%} of the last moves were rolled back, more than {self._share:.0%}; "
-                    "only emergencies move until a person has looked",
+                    "only emergencies move until a person has looked and released it (annotation trimtab.dev/resume)",
                 )
             if len(self._changes) >= self._cap and not again:
                 raise HeldError(
@@ -196,8 +200,8 @@ class Gate:
 
     @property
     def rollback_share(self) -> float:
-        """Share of rollbacks among the moves verified within 24 h; NaN while there are fewer than 10."""
-        since = self._clock() - ROLLBACK_WINDOW
+        """Share of rollbacks among the moves verified within 24 h, since the last release; NaN of fewer than 10."""
+        since = self._clock() - min(ROLLBACK_WINDOW, self._released())
         recent = [rolled_back for at, rolled_back in self._verdicts if at > since]
         return sum(recent) / len(recent) if len(recent) >= ROLLBACK_SAMPLES else math.nan
 

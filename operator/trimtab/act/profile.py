@@ -6,13 +6,13 @@ from typing import Any
 
 from trimtab.act.bounds import Refusal
 from trimtab.act.writer import Writer
+from trimtab.api.group import API_VERSION, GROUP, PROFILE_PLURAL, VERSION
 from trimtab.api.reasons import Reason
 from trimtab.api.tuningprofile import PROFILE_NAME, ProfileEntry
 from trimtab.kube.errors import NotFound
 from trimtab.kube.paths import resource_path
 from trimtab.kube.records import ProfileRecord
 
-GROUP, VERSION, PLURAL = "trimtab.dev", "v1alpha1", "tuningprofiles"
 MAX_WORKLOADS = 1000
 MAX_BYTES = 900 * 1024
 """Of the spec as JSON; etcd refuses objects over 1.5 MiB, managedFields included."""
@@ -57,9 +57,9 @@ async def write(
         Conflict, AlreadyExists: the profile is not what the mirror showed; nothing was written.
         KubeError: any other refusal.
     """
-    path = resource_path(GROUP, VERSION, PLURAL, namespace)
+    path = resource_path(GROUP, VERSION, PROFILE_PLURAL, namespace)
     body: dict[str, Any] = {
-        "apiVersion": f"{GROUP}/{VERSION}",
+        "apiVersion": API_VERSION,
         "kind": "TuningProfile",
         "metadata": {"name": PROFILE_NAME, "namespace": namespace},
     }
@@ -68,7 +68,7 @@ async def write(
         if stated:
             await writer.create(path, body | {"spec": {"workloads": stated}})
         return
-    path = resource_path(GROUP, VERSION, PLURAL, namespace, PROFILE_NAME)
+    path = resource_path(GROUP, VERSION, PROFILE_PLURAL, namespace, PROFILE_NAME)
     body["metadata"] |= {"resourceVersion": record.resource_version, "uid": record.uid}
     left = {key: entry for key, entry in record.spec.workloads.items() if key not in changes}
     if not left and not stated:
@@ -87,4 +87,4 @@ async def write(
 
 def as_json(entry: ProfileEntry) -> dict[str, Any]:
     """An entry as the API server stores it. Lists and maps are always there, so that a merge patch replaces them."""
-    return entry.model_dump(mode="json", by_alias=True)
+    return entry.model_dump(mode="json", by_alias=True, exclude_none=True)

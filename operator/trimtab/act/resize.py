@@ -11,8 +11,9 @@ from typing import Any
 
 from trimtab.act.bounds import Refusal, qos
 from trimtab.act.entries import SIDES, Wanted, quantity
-from trimtab.act.targets import Sizes, same
+from trimtab.act.targets import Sizes
 from trimtab.api.reasons import Reason
+from trimtab.kube.inforce import same
 from trimtab.kube.records import ContainerSpec, PodRecord
 
 DEFERRED_SECONDS = 300.0

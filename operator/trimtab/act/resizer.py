@@ -57,7 +57,7 @@ class Resizer:
         `priority` is that of raises, at least Priority.LATENCY; cuts go at Priority.CUT.
         """
         now = self._clock()
-        steps = [(p, step(p, wanted, working_sets, now, raises=raises_only(p))) for p in pods]
+        steps = [(p, step(p, _for_pod(wanted, p), working_sets, now, raises=raises_only(p))) for p in pods]
         waiting = sum(s.state is State.WAIT for _, s in steps)
         unready = sum(not p.ready for p in pods)
         room = max(1, math.floor(len(pods) * CUT_SHARE)) - waiting
@@ -95,7 +95,7 @@ class Resizer:
     ) -> bool:
         """Whether some pod is still on its way; those that can't get there do not count."""
         now = self._clock()
-        steps = [(p, step(p, wanted, working_sets, now, raises=False)) for p in pods]
+        steps = [(p, step(p, _for_pod(wanted, p), working_sets, now, raises=False)) for p in pods]
         return any(s.state is State.WAIT or (s.state is State.SEND and self._held(p, now) is None) for p, s in steps)
 
     async def _send(self, writer: Writer, pod: PodRecord, sizes: Mapping[str, Sizes]) -> Refusal | None:
@@ -133,6 +133,10 @@ class Resizer:
     def _held(self, pod: PodRecord, now: float) -> _Hold | None:
         hold = self._holds.get(pod.uid)
         return hold if hold is not None and hold.until > now else None
+
+
+def _for_pod(wanted: Mapping[str, Wanted], pod: PodRecord) -> dict[str, Wanted]:
+    return {name: want.for_pod(pod) for name, want in wanted.items()}
 
 
 def _about(pod: PodRecord, error: Failure) -> Refusal:

@@ -4,12 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trimtab.act.bounds import Refusal, applied, invalid, outside_ranges, over_quota, qos_changes
-from trimtab.act.entries import Wanted, in_force, template_sizes, tuned_sizes, wanted_entry
+from trimtab.act.entries import (
+    Wanted,
+    in_force,
+    lent_sizes,
+    template_sizes,
+    tuned_sizes,
+    wanted_entry,
+    without_loans,
+)
 from trimtab.act.gate import HeldError, Priority
 from trimtab.act.outcomes import explain, rows
 from trimtab.act.profile import fitting, write
 from trimtab.act.resizer import Resizer
-from trimtab.act.targets import SetPoint, Sizes, TargetInfo, World, same
+from trimtab.act.targets import SetPoint, Sizes, TargetInfo, World
 from trimtab.act.writer import Writer
 from trimtab.api.reasons import Reason
 from trimtab.api.spec import OnDelete, PerformanceConfigSpec
@@ -17,9 +25,8 @@ from trimtab.api.tuningprofile import ProfileEntry
 from trimtab.decide.observation import Lever
 from trimtab.decide.plan import Outcome
 from trimtab.kube.errors import KubeError
-from trimtab.kube.records import LimitRangeRecord, ProfileRecord
-
-SHAPED_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+from trimtab.kube.inforce import same
+from trimtab.kube.records import APPS_KINDS, LimitRangeRecord, ProfileRecord
 
 
 @dataclass(slots=True)
@@ -87,7 +94,7 @@ class Shaper:
         shaped: Shaped,
     ) -> ProfileEntry | None:
         """The entry that this workload is to have; what forbids another goes to the outcomes."""
-        if not point.acting or info.workload.kind not in SHAPED_KINDS:
+        if not point.acting or info.workload.kind not in APPS_KINDS:
             return current
         if point.template != info.workload.template_hash:  # changed since the plan was made
             shaped.held.add(info.key)
@@ -124,14 +131,20 @@ class Shaper:
         wanted = in_force(info, entry, ranges)
         after = applied(before, wanted)
         touched = [part.name for part in entry.containers]
-        return invalid(after) or qos_changes(before, after) or outside_ranges(after, touched, ranges)
+        lent = {name: lent_sizes(after[name], want.lent) for name, want in wanted.items() if want.lent.cpu > 0}
+        return (
+            invalid(after)
+            or qos_changes(before, after)
+            or outside_ranges(after, touched, ranges)
+            or (outside_ranges(after | lent, touched, ranges) if lent else None)
+        )
 
     def _quota(
         self, info: TargetInfo, entry: ProfileEntry | None, ranges: Sequence[LimitRangeRecord]
     ) -> Refusal | None:
         wanted = tuned_sizes(info, in_force(info, entry, ranges))
         pods = [p for p in (*info.current_pods, *info.trials) if not p.deleting]
-        sizes = {name: want.sizes for name, want in wanted.items()}
+        sizes = {name: lent_sizes(want.sizes, want.lent) for name, want in wanted.items()}
         return over_quota(pods, sizes, self._world.quotas(info.namespace))
 
     async def _orphans(
@@ -151,13 +164,14 @@ class Shaper:
             unreadable = owner in configs and spec is None
             if key in claimed or unreadable or (spec and f"{spec.target_ref.kind}/{spec.target_ref.name}" == key):
                 continue
-            if entry.on_delete is OnDelete.REVERT and await self._reverting(writer, namespace, key, entry, shaped):
+            given_back = entry.on_delete is OnDelete.REVERT or bool(without_loans(entry))
+            if given_back and await self._reverting(writer, namespace, key, entry, shaped):
                 continue
             found.append(key)
         return found
 
     async def _reverting(self, writer: Writer, namespace: str, key: str, entry: ProfileEntry, shaped: Shaped) -> bool:
-        """Resize running pods back to the template; whether some are still on their way."""
+        """Resize running pods back to the template, or just take a loan back; whether some are still on their way."""
         kind, _, name = key.partition("/")
         workload = self._world.target(namespace, "apps/v1", kind, name)
         if workload is None:
@@ -166,6 +180,8 @@ class Shaper:
         sizes = {c.name: Sizes.of(c) for c in workload.containers}
         touched = [part.name for part in entry.containers if part.name in sizes]
         wanted = {name: Wanted(sizes[name]) for name in touched}
+        if entry.on_delete is not OnDelete.REVERT:
+            wanted = without_loans(entry)
         # Nobody measures this workload any more; the kubelet refuses a memory limit below use itself (KEP-1287).
         unused = dict.fromkeys(touched, 0.0)
         owner = f"{namespace}/{entry.config}"
@@ -206,7 +222,8 @@ def _levers(
     found: list[tuple[Lever, str]] = []
     for name, want in after.items():
         a, b = before[name].sizes, want.sizes
-        if not (same(a.cpu, b.cpu) and same(a.cpu_limit, b.cpu_limit)):
+        lent = before[name].lent == want.lent
+        if not (same(a.cpu, b.cpu) and same(a.cpu_limit, b.cpu_limit) and lent):
             found.append((Lever.CPU, name))
         if not (same(a.memory, b.memory) and same(a.memory_limit, b.memory_limit)):
             found.append((Lever.MEMORY, name))

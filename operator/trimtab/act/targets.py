@@ -9,8 +9,10 @@ from typing import Protocol
 from trimtab.act.gate import Priority
 from trimtab.api.reasons import Reason
 from trimtab.api.spec import PerformanceConfigSpec
-from trimtab.decide.observation import NAN, Observation
+from trimtab.decide.observation import NAN, Lever, Observation
 from trimtab.decide.plan import Decision, Plan
+from trimtab.kube.inforce import same
+from trimtab.kube.loans import Lent
 from trimtab.kube.records import (
     BudgetRecord,
     LimitRangeRecord,
@@ -21,7 +23,17 @@ from trimtab.kube.records import (
     WorkloadRecord,
 )
 
-_RAISES = {Reason.RAISED_FOR_TARGET, Reason.RAISED_FOR_THROTTLING, Reason.RAISED_FOR_USAGE, Reason.SCALED_UP}
+_RAISES = {
+    Reason.RAISED_FOR_TARGET,
+    Reason.RAISED_FOR_THROTTLING,
+    Reason.RAISED_FOR_USAGE,
+    Reason.SCALED_UP,
+    Reason.SURGE_BRIDGED,
+}
+
+
+HANDS_OFF = frozenset({Reason.REVERT_WAR, Reason.VPA_OWNS_RESOURCES, Reason.OWNING_CONTROLLER})
+"""Conflicts in which somebody else sets the very value that running pods have."""
 
 
 class World(Protocol):
@@ -133,11 +145,6 @@ class Sizes:
         return all(same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
 
 
-def same(a: float, b: float) -> bool:
-    """Whether two amounts are one; NaN equals NaN. A tenth of a millicore or of a byte is no difference."""
-    return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-4)
-
-
 @dataclass(frozen=True, slots=True)
 class KnobPoint:
     """What the plan wants of one knob."""
@@ -164,8 +171,12 @@ class SetPoint:
     """By container name; NaN: leave it."""
     working_sets: Mapping[str, float] = field(default_factory=dict)
     """Largest working set over the pods by container name, bytes; NaN: not known."""
+    lent: Mapping[str, Lent] = field(default_factory=dict)
+    """CPU lent to running pods by container name; a container that is not named keeps its loan."""
     knobs: Mapping[str, KnobPoint] = field(default_factory=dict)
     """By knob name."""
+    contested: frozenset[Lever] = frozenset()
+    """Levers that another controller moves (RULES 9): running pods keep what it gives them."""
     priority: Priority = Priority.CUT
     emergency: bool = False
     """A move of this tick is for OOM, saturation or a rollback."""
@@ -175,12 +186,16 @@ def set_points(plan: Plan, observation: Observation) -> dict[str, SetPoint]:
     """What the plan wants, by workload key."""
     containers: dict[int, dict[str, Sizes]] = defaultdict(dict)
     working: dict[int, dict[str, float]] = defaultdict(dict)
+    lent: dict[int, dict[str, Lent]] = defaultdict(dict)
     seen, wanted = observation.containers, plan.containers
     for row, owner in enumerate(seen.workload):
         containers[int(owner)][seen.name[row]] = Sizes(
             **{f.name: float(getattr(wanted, f.name)[row]) for f in fields(Sizes)}
         )
         working[int(owner)][seen.name[row]] = float(seen.working_set[row])
+        if math.isfinite(wanted.lent[row]):
+            terms = (float(wanted.lent[row]), float(wanted.lent_before[row]), float(wanted.lent_until[row]))
+            lent[int(owner)][seen.name[row]] = Lent(*terms)
     knobs: dict[int, dict[str, KnobPoint]] = defaultdict(dict)
     for row, owner in enumerate(observation.knobs.workload):
         knobs[int(owner)][observation.knobs.name[row]] = KnobPoint(
@@ -202,7 +217,9 @@ def set_points(plan: Plan, observation: Observation) -> dict[str, SetPoint]:
             replicas_seen=int(work.replicas[row]),
             containers=containers[row],
             working_sets=working[row],
+            lent=lent[row],
             knobs=knobs[row],
+            contested=frozenset(b.lever for b in observation.blocks.get(row, ()) if b.reason in HANDS_OFF),
             priority=min((_priority(d) for d in moves[key]), default=Priority.CUT),
             emergency=any(d.emergency for d in moves[key]),
         )

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from trimtab.api.model import ApiModel
+from trimtab.api.quantity import Quantity
 
 
 class PolicyType(StrEnum):
@@ -37,7 +38,7 @@ class SelectPolicy(StrEnum):
 class ScalingRules(ApiModel):
     """Rate of change in one direction, as in autoscaling/v2."""
 
-    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)]
+    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)] | None
     """Up: the lowest, down: the highest recommendation within this window counts."""
     select_policy: SelectPolicy = SelectPolicy.MAX
     """Max, Min or Disabled."""
@@ -48,7 +49,7 @@ class ScalingRules(ApiModel):
 class ScaleUpRules(ScalingRules):
     """Scale-up defaults of autoscaling/v2: no stabilisation, +4 pods or +100% in 15 s, whichever is more."""
 
-    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)] = 0
+    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)] | None = 0
     """The lowest recommendation within this window counts."""
     policies: Annotated[list[ScalingPolicy], Field(min_length=1, max_length=4)] = [
         ScalingPolicy(type=PolicyType.PODS, value=4, period_seconds=15),
@@ -58,14 +59,14 @@ class ScaleUpRules(ScalingRules):
 
 
 class ScaleDownRules(ScalingRules):
-    """Scale-down: 300 s stabilisation as in autoscaling/v2, then at most 10% or one pod a minute
-    (more careful than its 100% in 15 s)."""
+    """Scale-down: the engine's own stabilisation, and the policy of autoscaling/v2, 100% in 15 s: one move takes a
+    quarter the first time and half at most later, and is watched before the next."""
 
-    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)] = 300
-    """The highest recommendation within this window counts."""
+    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)] | None = None
+    """The highest recommendation within this window counts. Absent: 300 s where CPU use decides, and where the
+    arrival rate does, 60 s of the forecast, which has a hold of its own."""
     policies: Annotated[list[ScalingPolicy], Field(min_length=1, max_length=4)] = [
-        ScalingPolicy(type=PolicyType.PODS, value=1, period_seconds=60),
-        ScalingPolicy(type=PolicyType.PERCENT, value=10, period_seconds=60),
+        ScalingPolicy(type=PolicyType.PERCENT, value=100, period_seconds=15),
     ]
     """How fast replicas may be removed."""
 
@@ -77,13 +78,17 @@ class Behavior(ApiModel):
     """Adding replicas."""
     scale_down: ScaleDownRules = ScaleDownRules()
     """Removing replicas."""
-    target_utilization_percent: Annotated[int, Field(ge=10, le=95)] = 70
-    """Share of a pod's capacity to use when the replica count is chosen."""
+    target_utilization_percent: Annotated[int, Field(ge=10, le=95)] | None = None
+    """Share of a pod's capacity to use when the replica count is chosen. Absent: 70, from where it is learned while a
+    latency target says what pods carry."""
     verify_seconds: Annotated[int, Field(ge=10, le=86_400)] = 300
     """How long a move is watched before it is kept; a move that hurts is rolled back."""
     min_history_seconds: Annotated[int, Field(ge=0, le=2_592_000)] = 86_400
     """No request is cut before this much history is known; history read from Prometheus counts."""
     trial_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600
     """How long a knob value runs on one pod beside the others before it is judged."""
+    cpu_overrun_rate: Quantity | None = None
+    """Share of minutes in which a container may use more CPU than it requests, 0.001 to 0.2, such as "0.01". Absent: as
+    few as there would be under the Vertical Pod Autoscaler, with as little unused as that allows."""
     human_hold_seconds: Annotated[int, Field(ge=0, le=86_400)] = 3600
     """How long a replica count set by a person is left alone."""

@@ -8,6 +8,9 @@ from pydantic import Field
 from trimtab.api.model import DNS_LABEL, ENV_NAME, NAME, ApiModel
 from trimtab.api.quantity import Quantity
 
+MAX_CONTAINERS = 16
+"""Containers of one workload that can be tuned."""
+
 
 class ReplicaBounds(ApiModel):
     """Limits of the replica count. Scale to zero is never done."""
@@ -113,14 +116,26 @@ class Disruption(ApiModel):
     """Maintenance windows."""
 
 
+class BesideHpa(ApiModel):
+    """What may be moved although an HPA or a KEDA ScaledObject scales the workload; off by default."""
+
+    knobs: bool = False
+    """true lets Trimtab try and roll knobs: the HPA counts each trial pod as one more until it ends."""
+    requests: bool = False
+    """true lets Trimtab change requests that the HPA divides by: after a cut it scales up sooner, after a raise
+    later."""
+
+
 class Constraints(ApiModel):
     """Limits that no decision ever leaves. A lever that is not listed is not moved."""
 
     replicas: ReplicaBounds | None = None
     """Bounds of the replica count; left out, replicas are not changed."""
-    containers: Annotated[list[ContainerBounds], Field(max_length=16)] = []
+    containers: Annotated[list[ContainerBounds], Field(max_length=MAX_CONTAINERS)] = []
     """Containers to tune."""
     knobs: Annotated[list[Knob], Field(max_length=8)] = []
     """Environment variables to tune."""
     disruption: Disruption = Disruption()
     """How often and when pods may be moved."""
+    beside_hpa: BesideHpa = BesideHpa()
+    """What may be moved beside an HPA or a KEDA ScaledObject; replicas never are."""

@@ -11,14 +11,15 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from trimtab.api.rules import RULES, Rule
+from trimtab.api import group
+from trimtab.api.checkpoint import TuningCheckpointSpec, TuningJournalSpec
+from trimtab.api.group import GROUP, VERSION
+from trimtab.api.rule import Rule
+from trimtab.api.rules import RULES
 from trimtab.api.spec import PerformanceConfigSpec
 from trimtab.api.status import PerformanceConfigStatus
 from trimtab.api.tuningprofile import PROFILE_NAME, TuningProfileSpec
 
-GROUP = "trimtab.dev"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
 Schema = dict[str, Any]
 
 _RULES_BY_NAME = {model.__name__: rules for model, rules in RULES.items()}
@@ -47,7 +48,7 @@ def performance_config_crd() -> Schema:
             "status": structural_schema(PerformanceConfigStatus, defaults=False),
         },
     )
-    names = _names("PerformanceConfig", "performanceconfigs", ["pcfg", "perf"])
+    names = _names(group.CONFIG_KIND, group.CONFIG_PLURAL, ["pcfg", "perf"])
     columns = [
         _column("Target", ".spec.targetRef.name", "Workload that is tuned"),
         _column("Kind", ".spec.targetRef.kind", "Kind of the workload", wide=True),
@@ -58,6 +59,7 @@ def performance_config_crd() -> Schema:
         _condition_column("Tuning", "reason", "Active, or what it waits for"),
         _condition_column("Limited", "reason", "What keeps it from a better place", wide=True),
         _condition_column("Conflicted", "reason", "Who else moves the same levers", wide=True),
+        _column("Saves", ".status.savings.summary", "What is saved a month against its own baseline"),
         _column("Last Decision", ".status.summary", "What it did last"),
         _column("Age", ".metadata.creationTimestamp", "Age of the resource", kind="date"),
     ]
@@ -77,17 +79,46 @@ def tuning_profile_crd() -> Schema:
         }
     ]
     columns = [_column("Age", ".metadata.creationTimestamp", "Age of the resource", kind="date")]
-    return _crd(_names("TuningProfile", "tuningprofiles", []), schema, columns, status=False)
+    return _crd(_names(group.PROFILE_KIND, group.PROFILE_PLURAL, []), schema, columns, status=False)
+
+
+def tuning_checkpoint_crd() -> Schema:
+    """The CustomResourceDefinition of TuningCheckpoint."""
+    schema = _root(
+        "What Trimtab learned of one workload, for a restart to go on from; Trimtab writes it.",
+        {"spec": structural_schema(TuningCheckpointSpec)},
+    )
+    columns = [
+        _column("Containers", ".spec.containers", "Containers it is about", kind="integer"),
+        _column("Taken", ".spec.time", "When it was taken", kind="date"),
+        _column("Age", ".metadata.creationTimestamp", "Age of the resource", kind="date"),
+    ]
+    return _crd(_names(group.CHECKPOINT_KIND, group.CHECKPOINT_PLURAL, []), schema, columns, status=False)
+
+
+def tuning_journal_crd() -> Schema:
+    """The CustomResourceDefinition of TuningJournal."""
+    schema = _root(
+        "What Trimtab decided for one workload and why, for `trimtab explain`; Trimtab writes it.",
+        {"spec": structural_schema(TuningJournalSpec)},
+    )
+    columns = [
+        _column("Decisions", ".spec.count", "Decisions in it", kind="integer"),
+        _column("Oldest", ".spec.oldest", "Time of the oldest", kind="date"),
+        _column("Newest", ".spec.newest", "Time of the newest", kind="date"),
+    ]
+    return _crd(_names(group.JOURNAL_KIND, group.JOURNAL_PLURAL, []), schema, columns, status=False)
 
 
 def crd_files() -> dict[str, str]:
-    """File name to YAML text of both definitions."""
+    """File name to YAML text of every definition."""
+    crds = (performance_config_crd(), tuning_profile_crd(), tuning_checkpoint_crd(), tuning_journal_crd())
     return {
         f"{GROUP}_{crd['spec']['names']['plural']}.yaml": (
             "# Generated from operator/trimtab/api by `trimtab crd`; do not edit.\n"
             + yaml.safe_dump(crd, sort_keys=False, allow_unicode=True, width=110)
         )
-        for crd in (performance_config_crd(), tuning_profile_crd())
+        for crd in crds
     }
 
 

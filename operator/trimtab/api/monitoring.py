@@ -71,6 +71,31 @@ class Alert(ApiModel):
     """Info, Warning or Critical."""
 
 
+class Objective(ApiModel):
+    """A service level objective: the share of time in which a metric is inside its bound, or the share of events
+    that are good, over a window of days. Burn-rate alerts come from it."""
+
+    name: Name
+    """Name of the objective, unique in the resource."""
+    metric: Name | None = None
+    """Name of a metric of spec.monitoring.metrics, or a built-in one; give metric with atMost or atLeast, or good and
+    total."""
+    at_most: Quantity | None = None
+    """An interval is good while the metric is at most this."""
+    at_least: Quantity | None = None
+    """An interval is good while the metric is at least this."""
+    good: Annotated[str | None, Field(min_length=1, max_length=4096)] = None
+    """PromQL of the good events a second, such as sum(rate(http_requests_total{code!~"5.."}[5m]))."""
+    total: Annotated[str | None, Field(min_length=1, max_length=4096)] = None
+    """PromQL of all events a second."""
+    scope: Scope = Scope.WORKLOAD
+    """Whose series good and total may see, as for a metric."""
+    target: Quantity
+    """Share that must be good, above 0 and below 1, such as "0.99"."""
+    window_days: Annotated[int, Field(ge=1, le=90)] = 30
+    """Days over which it is promised."""
+
+
 class Monitoring(ApiModel):
     """What is measured and alerted on."""
 
@@ -90,3 +115,5 @@ class Monitoring(ApiModel):
     minutes."""
     alerts: Annotated[list[Alert], Field(max_length=32)] = []
     """Alerts with their own durations and severity."""
+    objectives: Annotated[list[Objective], Field(max_length=8)] = []
+    """Service level objectives. While one of them burns its error budget fast, capacity is not cut."""

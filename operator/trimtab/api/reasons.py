@@ -93,12 +93,15 @@ class Reason(StrEnum):
         "disruption.windows do not allow cuts, trials and knob steps now.", "Wait, or change the windows.")
     BUDGET_SPENT = ("BudgetSpent", _C, "Frozen: today's moves are used up",
         "maxMovesPerDay or maxResizesPerDay is reached.", "Wait, or raise them in constraints.disruption.")
+    BUDGET_BURNING = ("BudgetBurning", _C, "Frozen: an error budget burns fast",
+        "A page of an objective's burn rate fires; cuts, trials and knob steps wait, raises don't.",
+        "Look at status.slo and status.alerts.")
     LATENCY_UNKNOWN = ("LatencyUnknown", _C, "Frozen: the target metric has no number",
         "A metric of targetMetrics is missing; cuts, trials and knob steps wait.",
         "Look at the condition MetricsAvailable.")
     FLEET_STOPPED = ("FleetStopped", _C, "Stopped everywhere",
         "Too large a share of moves was rolled back; Trimtab stopped moving anything but emergencies.",
-        "Look at the decisions rolled back, then use the break-glass command of the chart's notes.")
+        "Look at the decisions rolled back, then annotate the operator's Lease with trimtab.dev/resume=TIME.")
     RATE_LIMITED = ("RateLimited", _C, "Waiting for its turn",
         "The fleet-wide cap on changes a minute is reached; emergencies go first.",
         "Wait, or raise the cap in the chart's values.")
@@ -138,6 +141,9 @@ class Reason(StrEnum):
         "Run the query in Prometheus; make it cheaper if it times out.")
     NO_TRAFFIC = ("NoTraffic", _M, "No requests now",
         "The request rate is zero, so latency has no number; the target counts as met.", _NONE)
+    PRICE_UNKNOWN = ("PriceUnknown", _M, "A cost has no number",
+        "A price or the size of a claim is missing, or prices are in another currency.",
+        "Do what the message says; docs/cost.md has what is measured and how.")
     QUERY_BUDGET_SPENT = ("QueryBudgetSpent", _M, "Asked less often",
         "The datasource's query budget is used up; the last answer and its age are used.",
         "Lower sampleRate, or raise the budget in the chart's values.")
@@ -210,8 +216,8 @@ class Reason(StrEnum):
         "Scale would lower the memory limit below the template's.",
         "Set allowMemoryLimitBelowTemplate to true for the container.")
     NEEDS_RESTART = ("NeedsRestart", _L, "The process does not use what it got",
-        "A raise changed nothing, as for a heap that is sized at start; it was rolled back.",
-        "Restart the pods, or size the heap relative to the limit.")
+        "A raise changed nothing, as for threads or a heap that are sized at start; it was rolled back.",
+        "Raise the limit in the pod template, which restarts the pods, or size threads and heap by the limit.")
 
     # Knobs
     KNOBS_DISABLED = ("KnobsDisabled", _L, "Knobs are off", "knobs.enabled is false in the chart's values.",
@@ -238,7 +244,7 @@ class Reason(StrEnum):
         "A PodDisruptionBudget allows no eviction now.",
         "Wait until more pods are ready, or loosen the budget.")
     HPA_PRESENT = ("HpaPresent", _L, "An HPA counts the pods",
-        "A trial pod would count in the HPA that scales this workload.", "Opt in, or remove the HPA.")
+        "A trial pod would count in the HPA of this workload.", "Set besideHpa.knobs, or remove the HPA.")
     CANARY_NOT_READY = ("CanaryNotReady", _L, "The trial pod did not start",
         "It was not ready by its deadline and was removed.", "Look at its events and logs.")
 
@@ -247,9 +253,9 @@ class Reason(StrEnum):
     HPA_OWNS_REPLICAS = ("HpaOwnsReplicas", _C, "An HPA sets the replicas",
         "A HorizontalPodAutoscaler targets the workload.", "Delete it, or remove constraints.replicas.")
     HPA_USES_CPU = ("HpaUsesCpu", _C, "An HPA divides by the CPU request",
-        "It scales on CPU utilisation, so the CPU request is left alone.", "Delete it, or drop cpu.")
+        "It scales on CPU utilisation: the CPU request stays.", "Delete it, drop cpu, or set besideHpa.requests.")
     HPA_USES_MEMORY = ("HpaUsesMemory", _C, "An HPA divides by the memory request",
-        "It scales on memory utilisation, so the memory request is left alone.", "Delete it, or drop memory.")
+        "It scales on memory utilisation: the request stays.", "Delete it, drop memory, or set besideHpa.requests.")
     KEDA_OWNS_REPLICAS = ("KedaOwnsReplicas", _C, "KEDA sets the replicas",
         "A ScaledObject targets the workload.", "Delete it, or remove constraints.replicas.")
     VPA_OWNS_RESOURCES = ("VpaOwnsResources", _C, "A VPA sets the requests",
@@ -272,6 +278,11 @@ class Reason(StrEnum):
     CUT_UNUSED = ("CutUnused", _D, "Smaller requests", "Part of the request was never used.", _NONE)
     SCALED_UP = ("ScaledUp", _D, "More replicas", "The load needs more pods.", _NONE)
     SCALED_DOWN = ("ScaledDown", _D, "Fewer replicas", "The load needs fewer pods.", _NONE)
+    SURGE_BRIDGED = ("SurgeBridged", _D, "CPU lent to running pods",
+        "The load needs more pods than are ready; until they are, the running ones have more CPU, within what their "
+        "nodes have free and the constraints allow.", _NONE)
+    BRIDGE_RETURNED = ("BridgeReturned", _D, "Lent CPU is taken back",
+        "New pods are ready, the load fell, or the loan's time is over.", _NONE)
     OBEYED_CONSTRAINT = ("ObeyedConstraint", _D, "Moved back inside the constraints",
         "A constraint was changed and what ran was outside it.", _NONE)
     KNOB_TRIAL_STARTED = ("KnobTrialStarted", _D, "A knob is tried", "One pod runs with a new value.", _NONE)
@@ -303,6 +314,10 @@ class Reason(StrEnum):
     CONFIG_DELETED = ("ConfigDeleted", _E, "No longer tuned",
         "The PerformanceConfig was deleted; new pods follow the template.",
         "`trimtab export` before deleting prints the patch that keeps the values.")
+    CHECKPOINT_REBUILT = ("CheckpointRebuilt", _E, "Learned anew",
+        "The TuningCheckpoint of the resource was damaged, too large, or of a later version of Trimtab.",
+        "Nothing to do: history is read back from Prometheus. After a downgrade, the later version would"
+        " have kept what it learned.")
     REVERTED_ON_DELETE = ("RevertedOnDelete", _E, "Back to the template",
         "The PerformanceConfig was deleted and onDelete is Revert.", _NONE)
     # fmt: on

@@ -7,11 +7,10 @@ field with has(), since defaults are checked before they are filled in.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any
 
+from trimtab.api.behavior import Behavior
 from trimtab.api.constraints import (
     Bounds,
     Constraints,
@@ -21,12 +20,12 @@ from trimtab.api.constraints import (
     ReplicaBounds,
     Window,
 )
+from trimtab.api.cost import Cost, ModelPrice
 from trimtab.api.model import ApiModel
-from trimtab.api.monitoring import Alert, Metric, Monitoring, Scope
+from trimtab.api.monitoring import Alert, Metric, Monitoring, Objective
+from trimtab.api.monitoring_rules import ALERT, METRIC, MONITORING, OBJECTIVE, unknown
+from trimtab.api.rule import Rule, quantity
 from trimtab.api.spec import Optimization, PerformanceConfigSpec, ResourceCeilings, TargetRef
-
-BUILT_IN_METRICS = ("cpuUsage", "memoryUsage", "diskUsage", "networkUsage")
-"""Metrics that Trimtab measures for every workload: alerts may name them, no metric may take their name."""
 
 # Variables that a loader, an interpreter or Kubernetes itself reads: even a number there changes what runs.
 DENIED_ENV = (
@@ -42,34 +41,6 @@ _CRON_REGEX = re.compile(_CRON)
 MEBI = Decimal(1 << 20)
 MAX_CORES = Decimal(10_000)
 
-M = TypeVar("M", bound=ApiModel)
-
-
-@dataclass(frozen=True, slots=True)
-class Rule(Generic[M]):
-    """One rule over the fields of one model."""
-
-    cel: str
-    """True while the rule holds; `self` is the object."""
-    message: str
-    """What is wrong and the remedy, for a person."""
-    holds: Callable[[M], bool]
-    """The same as `cel`, in Python."""
-    field: str = ""
-    """The field below the object that is to blame, such as `.min`."""
-
-
-def _quantity(value: str) -> str:
-    return f"quantity(string({value}))"
-
-
-def _one_of(first: object, second: object) -> bool:
-    return (first is None) != (second is None)
-
-
-def _unknown(names: Iterable[str], spec: Monitoring, *extra: str) -> set[str]:
-    return set(names) - {metric.name for metric in spec.metrics} - set(extra)
-
 
 def _within(bound: Bounds | None, low: Decimal, high: Decimal | None = None) -> bool:
     values = [] if bound is None else [q.value for q in (bound.min, bound.max) if q is not None]
@@ -78,7 +49,7 @@ def _within(bound: Bounds | None, low: Decimal, high: Decimal | None = None) -> 
 
 def _sides(field: str, test: str) -> str:
     """`test`, with {} for the quantity, on the min and max of the bounds in `field`, where they are given."""
-    low, high = (test.format(_quantity(f"self.{field}.{side}")) for side in ("min", "max"))
+    low, high = (test.format(quantity(f"self.{field}.{side}")) for side in ("min", "max"))
     return f"!has(self.{field}) || ((!has(self.{field}.min) || {low}) && {high})"
 
 
@@ -107,8 +78,6 @@ def _has_lever(constraints: Constraints) -> bool:
 
 _BATCH = (KnobRole.BATCH,)
 _CONCURRENT = (KnobRole.CONCURRENCY, KnobRole.POOL)
-_BUILT_INS = ", ".join(f"'{name}'" for name in BUILT_IN_METRICS)
-_KNOWN = f"(k in [{_BUILT_INS}] || (has(self.metrics) && self.metrics.exists(m, m.name == k)))"
 
 _TARGET_REF: tuple[Rule[TargetRef], ...] = (
     Rule(
@@ -126,57 +95,6 @@ _TARGET_REF: tuple[Rule[TargetRef], ...] = (
     ),
 )
 
-_METRIC: tuple[Rule[Metric], ...] = (
-    Rule(
-        "has(self.query) != has(self.preset)",
-        "a metric has either query or preset; give exactly one of them",
-        lambda metric: _one_of(metric.query, metric.preset),
-    ),
-    Rule(
-        f"!(self.name in [{_BUILT_INS}])",
-        f"{', '.join(BUILT_IN_METRICS)} are measured without being declared; choose another name",
-        lambda metric: metric.name not in BUILT_IN_METRICS,
-        ".name",
-    ),
-    Rule(
-        "!has(self.preset) || !has(self.scope) || self.scope == 'Workload'",
-        "a preset always sees the pods of the workload; leave scope out, or write a query",
-        lambda metric: metric.preset is None or metric.scope is Scope.WORKLOAD,
-        ".scope",
-    ),
-)
-
-_ALERT: tuple[Rule[Alert], ...] = (
-    Rule(
-        "has(self.above) != has(self.below)",
-        "an alert has either above or below; give exactly one of them",
-        lambda alert: _one_of(alert.above, alert.below),
-    ),
-)
-
-_MONITORING: tuple[Rule[Monitoring], ...] = (
-    Rule(
-        f"!has(self.alertThresholds) || self.alertThresholds.all(k, {_KNOWN})",
-        "alertThresholds names a metric that is not declared; add it to spec.monitoring.metrics or use"
-        f" {', '.join(BUILT_IN_METRICS)}",
-        lambda mon: not _unknown(mon.alert_thresholds, mon, *BUILT_IN_METRICS),
-        ".alertThresholds",
-    ),
-    Rule(
-        f"!has(self.alerts) || self.alerts.map(a, a.metric).all(k, {_KNOWN})",
-        "alerts[].metric names a metric that is not declared; add it to spec.monitoring.metrics or use"
-        f" {', '.join(BUILT_IN_METRICS)}",
-        lambda mon: not _unknown((alert.metric for alert in mon.alerts), mon, *BUILT_IN_METRICS),
-        ".alerts",
-    ),
-    Rule(
-        "!has(self.alerts) || !has(self.alertThresholds) || self.alerts.all(a, !(a.name in self.alertThresholds))",
-        "alerts[].name is the key of an alertThresholds entry, whose alert has that name; rename the alert",
-        lambda mon: not {alert.name for alert in mon.alerts} & set(mon.alert_thresholds),
-        ".alerts",
-    ),
-)
-
 _REPLICAS: tuple[Rule[ReplicaBounds], ...] = (
     Rule(
         "!has(self.min) || self.min <= self.max",
@@ -188,7 +106,7 @@ _REPLICAS: tuple[Rule[ReplicaBounds], ...] = (
 
 _BOUNDS: tuple[Rule[Bounds], ...] = (
     Rule(
-        f"!has(self.min) || {_quantity('self.min')}.compareTo({_quantity('self.max')}) <= 0",
+        f"!has(self.min) || {quantity('self.min')}.compareTo({quantity('self.max')}) <= 0",
         "min is above max; lower min or raise max",
         lambda bounds: bounds.min is None or bounds.min.value <= bounds.max.value,
         ".min",
@@ -274,19 +192,49 @@ _OPTIMIZATION: tuple[Rule[Optimization], ...] = (
     ),
     Rule(
         "!has(self.targetMetrics) || self.targetMetrics.all(k,"
-        f" {_quantity('self.targetMetrics[k]')}.isGreaterThan(quantity('0')))",
+        f" {quantity('self.targetMetrics[k]')}.isGreaterThan(quantity('0')))",
         "targetMetrics must be above 0; write a positive quantity such as 300m",
         lambda opt: all(target.value > 0 for target in opt.target_metrics.values()),
         ".targetMetrics",
     ),
 )
 
+_BEHAVIOR: tuple[Rule[Behavior], ...] = (
+    Rule(
+        f"!has(self.cpuOverrunRate) || (!{quantity('self.cpuOverrunRate')}.isLessThan(quantity('0.001'))"
+        f" && !{quantity('self.cpuOverrunRate')}.isGreaterThan(quantity('0.2')))",
+        'cpuOverrunRate is a share of minutes from 0.001 to 0.2; write "0.01" for one in a hundred, or leave it out',
+        lambda behavior: (
+            behavior.cpu_overrun_rate is None or Decimal("0.001") <= behavior.cpu_overrun_rate.value <= Decimal("0.2")
+        ),
+        ".cpuOverrunRate",
+    ),
+)
+
 _CEILINGS: tuple[Rule[ResourceCeilings], ...] = (
     Rule(
-        f"!has(self.maxMemory) || {_quantity('self.maxMemory')}.compareTo(quantity('1Mi')) >= 0",
+        f"!has(self.maxMemory) || {quantity('self.maxMemory')}.compareTo(quantity('1Mi')) >= 0",
         "maxMemory is bytes, at least 1Mi; write 16Gi, not 16",
         lambda ceilings: ceilings.max_memory is None or ceilings.max_memory.value >= MEBI,
         ".maxMemory",
+    ),
+)
+
+_COST: tuple[Rule[Cost], ...] = (
+    Rule(
+        f"!has(self.monthlyBudget) || {quantity('self.monthlyBudget')}.isGreaterThan(quantity('0'))",
+        'monthlyBudget must be above 0; write an amount such as "400", or leave it out',
+        lambda cost: cost.monthly_budget is None or cost.monthly_budget.value > 0,
+        ".monthlyBudget",
+    ),
+)
+
+_MODEL: tuple[Rule[ModelPrice], ...] = (
+    Rule(
+        f"!{quantity('self.inputPerMillion')}.isLessThan(quantity('0'))"
+        f" && !{quantity('self.outputPerMillion')}.isLessThan(quantity('0'))",
+        'a price is below 0; write what a million tokens cost, such as "2.5"',
+        lambda model: model.input_per_million.value >= 0 and model.output_per_million.value >= 0,
     ),
 )
 
@@ -296,7 +244,7 @@ _SPEC: tuple[Rule[PerformanceConfigSpec], ...] = (
         " || self.optimization.targetMetrics.all(k, has(self.monitoring) && has(self.monitoring.metrics)"
         " && self.monitoring.metrics.exists(m, m.name == k))",
         "targetMetrics names a metric that is not declared; add it to spec.monitoring.metrics",
-        lambda spec: not _unknown(spec.optimization.target_metrics, spec.monitoring),
+        lambda spec: not unknown(spec.optimization.target_metrics, spec.monitoring),
         ".optimization.targetMetrics",
     ),
     Rule(
@@ -326,9 +274,10 @@ _SPEC: tuple[Rule[PerformanceConfigSpec], ...] = (
 
 RULES: dict[type[ApiModel], tuple[Rule[Any], ...]] = {
     TargetRef: _TARGET_REF,
-    Metric: _METRIC,
-    Alert: _ALERT,
-    Monitoring: _MONITORING,
+    Metric: METRIC,
+    Alert: ALERT,
+    Objective: OBJECTIVE,
+    Monitoring: MONITORING,
     ReplicaBounds: _REPLICAS,
     Bounds: _BOUNDS,
     ContainerBounds: _CONTAINER,
@@ -336,7 +285,10 @@ RULES: dict[type[ApiModel], tuple[Rule[Any], ...]] = {
     Constraints: _CONSTRAINTS,
     Window: _WINDOW,
     Optimization: _OPTIMIZATION,
+    Behavior: _BEHAVIOR,
     ResourceCeilings: _CEILINGS,
+    Cost: _COST,
+    ModelPrice: _MODEL,
     PerformanceConfigSpec: _SPEC,
 }
 """The rules of each model."""

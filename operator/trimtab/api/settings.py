@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.alias_generators import to_camel
 
 from trimtab.api.datasource import Datasource
+from trimtab.api.privacy import DEFAULT_LABELS
 
 
 class SettingsError(ValueError):
@@ -47,6 +48,31 @@ class LeaseSettings(SettingsModel):
         return self
 
 
+class StaticPrices(SettingsModel):
+    """Prices an hour, used where OpenCost's are missing and to tell a price that can't be right.
+
+    The defaults are OpenCost's own for a cluster without a cloud (opencost/opencost, configs/default.json).
+    """
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    """ISO 4217 code; OpenCost's metrics are taken to be in it too."""
+    cpu_hour: Annotated[float, Field(ge=0)] = 0.031611
+    """One core."""
+    memory_gib_hour: Annotated[float, Field(ge=0)] = 0.004237
+    """One GiB of memory."""
+    gpu_hour: Annotated[float, Field(ge=0)] = 0.95
+    """One GPU."""
+    storage_gib_hour: Annotated[float, Field(ge=0)] = 0.00005479
+    """One GiB of a PersistentVolumeClaim."""
+
+
+class PrivacySettings(SettingsModel):
+    """What may be shown in status, events, logs and reports (api/privacy.py)."""
+
+    labels: list[Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]] = list(DEFAULT_LABELS)
+    """Labels whose values are shown; those of all others are left out."""
+
+
 class OperatorSettings(SettingsModel):
     """Everything that is set once an operator, with safe defaults."""
 
@@ -54,6 +80,8 @@ class OperatorSettings(SettingsModel):
     """Observe: measure and alert. Recommend: also decide, write nothing to workloads. Act: move."""
     tick_seconds: Annotated[float, Field(ge=1, le=300)] = 15.0
     """Length of one walk observe → decide → act → record."""
+    checkpoint_seconds: Annotated[float, Field(ge=10, le=86_400)] = 600.0
+    """Time between two checkpoints of one workload; longer where that would be more than 4 a second over the fleet."""
     namespaces: list[str] = []
     """Namespaces to serve; empty: all."""
     datasources: list[Datasource] = []
@@ -72,6 +100,10 @@ class OperatorSettings(SettingsModel):
     """The fleet stops when more than this share of the last moves was rolled back."""
     writes_per_second: Annotated[float, Field(gt=0)] = 50.0
     """Writes a second to the API server, by priority."""
+    prices: StaticPrices = StaticPrices()
+    """Static prices."""
+    privacy: PrivacySettings = PrivacySettings()
+    """What may be shown."""
     lease: LeaseSettings = LeaseSettings()
     """Leader election."""
     port: Annotated[int, Field(ge=1, le=65535)] = 8080

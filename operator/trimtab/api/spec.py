@@ -15,6 +15,7 @@ from trimtab.api.behavior import (
     SelectPolicy,
 )
 from trimtab.api.constraints import (
+    BesideHpa,
     Bounds,
     Constraints,
     ContainerBounds,
@@ -26,8 +27,9 @@ from trimtab.api.constraints import (
     Window,
     WindowEffect,
 )
+from trimtab.api.cost import ApiPrices, Cost, ModelPrice, PriceSource
 from trimtab.api.model import API_VERSION, DNS_LABEL, DNS_SUBDOMAIN, ENV_NAME, NAME, ApiModel, Name, Seconds
-from trimtab.api.monitoring import Alert, Better, Metric, Monitoring, Scope, Severity
+from trimtab.api.monitoring import Alert, Better, Metric, Monitoring, Objective, Scope, Severity
 from trimtab.api.quantity import Quantity
 
 __all__ = [
@@ -37,22 +39,29 @@ __all__ = [
     "NAME",
     "Alert",
     "ApiModel",
+    "ApiPrices",
     "Behavior",
+    "BesideHpa",
     "Better",
     "Bounds",
     "Constraints",
     "ContainerBounds",
+    "Cost",
     "Disruption",
     "Knob",
     "KnobRole",
     "LimitsPolicy",
     "Metric",
+    "ModelPrice",
     "Monitoring",
     "Name",
+    "Objective",
     "OnDelete",
     "Optimization",
     "PerformanceConfigSpec",
     "PolicyType",
+    "Prefer",
+    "PriceSource",
     "ReplicaBounds",
     "ResourceCeilings",
     "ScaleDownRules",
@@ -80,6 +89,14 @@ class TargetRef(ApiModel):
     """Name of the workload."""
 
 
+class Prefer(StrEnum):
+    """What to give way where cost and latency pull apart, the target being met."""
+
+    COST = "Cost"
+    LATENCY = "Latency"
+    BALANCED = "Balanced"
+
+
 class Optimization(ApiModel):
     """What may be changed, and towards what."""
 
@@ -90,6 +107,10 @@ class Optimization(ApiModel):
     Higher)."""
     constraints: Constraints = Constraints()
     """What may be moved, and how far."""
+    prefer: Prefer = Prefer.BALANCED
+    """How much is kept in hand within the target. Balanced: capacity is cut while latency is at least 8% below its
+    target. Cost: 2% below is enough, and pods are used 10 points more than targetUtilizationPercent. Latency: 25%
+    below, and 15 points less."""
     behavior: Behavior = Behavior()
     """How fast."""
 
@@ -124,6 +145,8 @@ class PerformanceConfigSpec(ApiModel):
     """What may be changed, and towards what."""
     resources: ResourceCeilings = ResourceCeilings()
     """Ceilings of the whole workload."""
+    cost: Cost = Cost()
+    """What the workload costs."""
     on_delete: OnDelete = OnDelete.KEEP
     """Keep leaves running pods as they are; Revert resizes them back to the template's values. New
     pods follow the template either way."""

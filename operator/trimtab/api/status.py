@@ -64,7 +64,8 @@ class MetricGroups(ApiModel):
     """memoryUsage in bytes, cpuUsage in cores, diskUsage and networkUsage in bytes a second, summed
     over the pods."""
     costs: Annotated[dict[str, Quantity], Field(max_length=48)] = {}
-    """apiCosts, computeCosts and storageCosts, where declared as metrics."""
+    """computeCosts, storageCosts and apiCosts: a month of 730 hours at the present rate, unless declared as metrics;
+    costPerThousandRequests."""
     other: Annotated[dict[str, Quantity], Field(max_length=48)] = {}
     """Every other declared metric."""
     unknown: Annotated[list[UnknownMetric], Field(max_length=48)] = []
@@ -193,6 +194,105 @@ class AlertStatus(ApiModel):
     """Since when a firing alert has been back inside its threshold."""
 
 
+class BurnRate(ApiModel):
+    """How fast an error budget is spent over a window; 1 spends it just within the objective's own window."""
+
+    window: ShortText
+    """Length of the window: 5m, 30m, 1h, 2h, 6h, 1d or 3d."""
+    rate: Quantity
+    """Times the rate that the budget allows."""
+
+
+class WeekStatus(ApiModel):
+    """One calendar week of an objective."""
+
+    start: Time
+    """Monday, 00:00 UTC."""
+    attainment: Quantity
+    """Share that was good, of what is known."""
+    known_hours: int = 0
+    """Hours that are known; 168 in a whole week."""
+
+
+class ObjectiveStatus(ApiModel):
+    """One service level objective now."""
+
+    name: ShortText
+    """Name of the objective."""
+    target: Quantity
+    """Share that is promised."""
+    attainment: Quantity | None = None
+    """Share that was good, of what is known of the window; absent while nothing is known."""
+    error_budget_remaining: Quantity | None = None
+    """Share of the error budget that is left; below 0 the objective is missed."""
+    unknown: Quantity | None = None
+    """Share of the window of which nothing is known; it counts neither as good nor as bad."""
+    burn_rate: Annotated[list[BurnRate], Field(max_length=8, json_schema_extra={"listMapKey": "window"})] = []
+    """Burn rates by window."""
+    weeks: Annotated[list[WeekStatus], Field(max_length=14, json_schema_extra={"listMapKey": "start"})] = []
+    """Calendar weeks inside the window, the present one first."""
+
+
+class UnitCost(ApiModel):
+    """What a unit of work cost over a period."""
+
+    hours: Quantity
+    """Hours that are known; those since the first move fade with a half-life of a week."""
+    cost: Quantity
+    """Their cost."""
+    units: Quantity
+    """Requests served in them, or the hours themselves."""
+    error: Quantity
+    """Standard error of cost/units."""
+    cpu: Quantity
+    """Mean cores requested."""
+    memory: Quantity
+    """Mean bytes requested."""
+    nodes: Quantity
+    """Mean cost an hour of all nodes of the cluster; 0: not known."""
+
+
+class Savings(ApiModel):
+    """What the workload saves a month (730 hours) against its own baseline, the time before the first move."""
+
+    summary: ShortText
+    """One short text for kubectl get."""
+    verdict: ShortText
+    """NoBaseline, Learning, Inconclusive, Saves or CostsMore."""
+    unit: ShortText
+    """Requests, or Hours where the rate of requests is not known."""
+    per_month: Quantity | None = None
+    """What is saved; 0 while the interval spans 0, below 0 where it costs more. Priced capacity, not a smaller bill."""
+    low: Quantity | None = None
+    """Lower end of the 95% interval."""
+    high: Quantity | None = None
+    """Upper end of the 95% interval."""
+    capacity_freed: Resources | None = None
+    """Requests that the same work no longer takes; absent where it takes more."""
+    cluster_bill_reduced_per_month: Quantity | None = None
+    """By how much the nodes of the whole cluster cost less than in the baseline: capacity freed lowers the bill only
+    once nodes go."""
+    baseline: UnitCost | None = None
+    """Before the first move."""
+    actual: UnitCost | None = None
+    """Since the first move."""
+
+
+class CostStatus(ApiModel):
+    """What the costs are made of."""
+
+    currency: ShortText
+    """Currency of every cost of this status."""
+    prices: ShortText
+    """OpenCost, or Static."""
+    per_month: Quantity | None = None
+    """A month at the mean cost of the last day."""
+    budget_used: Quantity | None = None
+    """That month over the monthly budget."""
+    problems: Annotated[list[Text], Field(max_length=8)] = []
+    """Prices that can't be right, and what is missing."""
+
+
 class Learning(ApiModel):
     """How far learning is."""
 
@@ -228,7 +328,13 @@ class PerformanceConfigStatus(ApiModel):
     """What is in force."""
     decisions: Annotated[list[DecisionStatus], Field(max_length=10, json_schema_extra={"listMapKey": "id"})] = []
     """Last 10 decisions, newest first."""
-    alerts: Annotated[list[AlertStatus], Field(max_length=64)] = []
-    """Every alert and its state."""
+    cost: CostStatus | None = None
+    """What the costs under metrics are made of."""
+    savings: Savings | None = None
+    """What is saved."""
+    slo: Annotated[list[ObjectiveStatus], Field(max_length=8)] = []
+    """Service level objectives: what was promised and what was delivered."""
+    alerts: Annotated[list[AlertStatus], Field(max_length=128)] = []
+    """Every declared alert and its state; built-in ones and burn rates while they are pending or firing."""
     summary: ShortText = ""
     """One line: the last decision, for kubectl get."""

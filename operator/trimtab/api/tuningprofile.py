@@ -6,13 +6,26 @@ their number.
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from trimtab.api.quantity import Quantity
 from trimtab.api.spec import ApiModel, OnDelete
 
 PROFILE_NAME = "trimtab"
+Moment = Annotated[AwareDatetime, Field(json_schema_extra={"maxLength": 32})]
+"""RFC 3339."""
 KnobInt = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class Loan(ApiModel):
+    """CPU that running pods have for a while, on top of the entry's, to bridge a surge until new pods are ready."""
+
+    cpu: Quantity
+    """Cores on top of the CPU request and of the CPU limit."""
+    created_before: Moment
+    """Pods created before this have it; new pods start without it."""
+    until: Moment
+    """When it is taken back at the latest."""
 
 
 class ProfileContainer(ApiModel):
@@ -32,6 +45,8 @@ class ProfileContainer(ApiModel):
     """Limits of the template that this was learned from."""
     template_env: Annotated[dict[str, Annotated[str, Field(max_length=32)]], Field(max_length=8)] = {}
     """Knob variables of the template that this was learned from; a variable absent there is absent here."""
+    lent: Loan | None = None
+    """CPU lent to the pods that run; the admission policy does not read it, so new pods start without it."""
 
 
 class ProfileEntry(ApiModel):

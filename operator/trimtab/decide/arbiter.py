@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 
 from trimtab.api.reasons import Reason
-from trimtab.decide import emergencies, horizontal, knobs, trials, verify, vertical
+from trimtab.decide import bridge, emergencies, horizontal, knobs, trials, verify, vertical
 from trimtab.decide.columns import F8, I8
 from trimtab.decide.horizontal import Demand
 from trimtab.decide.observation import NAN, Lever
 from trimtab.decide.plan import Decision
 from trimtab.decide.rings import moves_of_day
 from trimtab.decide.tick import CUTS, SETTLED, Tick
+from trimtab.decide.trace import Step
 from trimtab.decide.vertical import Resource
 
 
@@ -19,17 +20,28 @@ def arbitrate(t: Tick, demand: Demand, both: tuple[Resource, Resource]) -> None:
     """Let every lever propose in order of urgency; who moved first keeps the step (RULES 11–13)."""
     cpu, memory = both
     emergencies.answer_oom(t, memory)
+    t.passed(Step.OOM)
     emergencies.answer_throttling(t, cpu)
+    t.passed(Step.THROTTLING)
     verify.advance(t)
+    t.passed(Step.VERIFY)
     horizontal.raise_for_load(t, demand)
+    t.passed(Step.LOAD)
     trials.advance(t)
+    t.passed(Step.TRIAL)
     knobs.start(t, demand, t.waiting(), t.trying(), t.signals.missed)
+    t.passed(Step.KNOB_TO_RESTORE)
     horizontal.trim(t, demand)
-    vertical.raise_for_usage(t, both)
+    t.passed(Step.TRIM)
+    vertical.raise_for_usage(t, (bridge.settled(t, cpu), memory))
+    t.passed(Step.USAGE)
     waiting, trying = t.waiting(), t.trying()
     horizontal.lower(t, demand, waiting, trying)
+    t.passed(Step.LOWER)
     vertical.cut(t, both, waiting, trying)
+    t.passed(Step.CUT)
     knobs.start(t, demand, waiting, trying, t.signals.met)
+    t.passed(Step.KNOB_TO_SAVE)
 
 
 def reconcile(t: Tick) -> None:

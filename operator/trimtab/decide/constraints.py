@@ -24,7 +24,9 @@ def enforce(t: Tick, both: tuple[Resource, Resource]) -> None:
     for r, node in zip(both, (t.seen.workloads.node_cpu, t.seen.workloads.node_memory), strict=True):
         _node(t, r, node)
     _max_memory(t, both[1])
-    _qos(t)
+    if _qos(t):
+        # A shrinking that another growth counted on may have been dropped.
+        _max_memory(t, both[1])
 
 
 def _planned(t: Tick, lever: Lever) -> tuple[F8, F8]:
@@ -164,13 +166,16 @@ def _max_memory(t: Tick, r: Resource) -> None:
         t.limit(int(row), Reason.MEMORY_CEILING, f"resources.maxMemory is {ceiling}; nothing grows past it.")
 
 
-def _qos(t: Tick) -> None:
-    """A pod that is not Guaranteed does not become so: one CPU request stays 1m below its limit."""
+def _qos(t: Tick) -> bool:
+    """A pod that is not Guaranteed does not become so: one request stays a quantum below its limit, or nothing moves.
+
+    Returns whether moves were dropped.
+    """
     seen = t.seen.containers
     plan = t.containers
     changed = np.isfinite(plan.cpu) | np.isfinite(plan.memory)
     if not changed.any():
-        return
+        return False
     cpu, cpu_limit = np.where(np.isfinite(plan.cpu), (plan.cpu, plan.cpu_limit), (seen.cpu, seen.cpu_limit))
     memory, memory_limit = np.where(
         np.isfinite(plan.memory), (plan.memory, plan.memory_limit), (seen.memory, seen.memory_limit)
@@ -178,20 +183,26 @@ def _qos(t: Tick) -> None:
     pinned = (cpu == cpu_limit) & (memory == memory_limit)
     count = len(t.seen.workloads)
     loose = np.bincount(seen.workload[~pinned], minlength=count)
-    for w in np.flatnonzero(loose == 0):
-        rows = np.flatnonzero((seen.workload == w) & ~seen.guaranteed & changed)
-        if len(rows):
-            _loosen(t, int(rows[0]))
+    pods = np.bincount(seen.workload[changed & ~seen.guaranteed], minlength=count) > 0
+    dropped = [_loosen(t, int(w), changed) for w in np.flatnonzero((loose == 0) & pods)]
+    return any(dropped)
 
 
-def _loosen(t: Tick, c: int) -> None:
-    """Put the request that the plan moves one quantum below its limit; where bounds forbid it, nothing moves."""
+def _loosen(t: Tick, w: int, changed: B1) -> bool:
+    """Put one request that the plan moves a quantum below its limit; True where bounds forbid it and nothing moves."""
     plan, seen = t.containers, t.seen.containers
-    if np.isfinite(plan.memory[c]):
-        plan.memory[c] -= MIB
-        if plan.memory[c] < min(seen.memory_min[c], seen.memory[c]) or plan.memory[c] <= 0:
-            plan.memory[c] = plan.memory_limit[c] = np.nan
-    else:
-        plan.cpu[c] -= CORE
-        if plan.cpu[c] < min(seen.cpu_min[c], seen.cpu[c]) or plan.cpu[c] <= 0:
-            plan.cpu[c] = plan.cpu_limit[c] = np.nan
+    rows = np.flatnonzero(seen.workload == w)
+    c = int(rows[~seen.guaranteed[rows] & changed[rows]][0])
+    memory = bool(np.isfinite(plan.memory[c]))
+    request, limit = (plan.memory, plan.memory_limit) if memory else (plan.cpu, plan.cpu_limit)
+    least, old = (seen.memory_min[c], seen.memory[c]) if memory else (seen.cpu_min[c], seen.cpu[c])
+    quantum = MIB if memory else CORE
+    if limit[c] + quantum <= (seen.memory_limit[c] if memory else seen.cpu_limit[c]):
+        limit[c] += quantum  # it falls a little less: the cut of the request is as large as it may be
+        return False
+    request[c] -= quantum
+    if request[c] >= min(least, old) and request[c] > 0:
+        return False
+    # All of them: what the others grow by may be what this one was to give up.
+    request[rows] = limit[rows] = np.nan
+    return True

@@ -7,10 +7,12 @@ A throttled container is bounded by its limit, not by its request. So the limit 
 import numpy as np
 
 from trimtab.api.reasons import Reason
-from trimtab.decide import text
+from trimtab.decide import text, useless
 from trimtab.decide.columns import B1, F8, I8
+from trimtab.decide.estimator.memory import day_peak
 from trimtab.decide.moves import CORE, MIB, resize, supersede
 from trimtab.decide.observation import Lever
+from trimtab.decide.settings import Settings
 from trimtab.decide.tick import CUTS, Tick
 from trimtab.decide.vertical import Resource, limit_for, pursued, round_up
 
@@ -24,11 +26,10 @@ def notice(t: Tick) -> None:
     level = np.where(known, seen.oom_limit, np.where(np.isfinite(seen.memory_limit), seen.memory_limit, seen.memory))
     level = np.where(np.isfinite(level), level, np.nan)
     raised = np.where(np.isfinite(seen.memory_limit), seen.memory_limit, seen.memory) > level * 1.01
-    base = np.where(raised, level, np.fmax(level, held.peak))
+    base = np.where(raised, level, np.fmax(level, day_peak(held, now)))
     tried = ~known | (seen.oom_limit >= held.oom_floor * 0.99)
     again = (held.oom_until > now) & (seen.oom_at - held.oom_seen <= settings.oom_repeat) & tried
-    factor = np.where(again, settings.oom_again, settings.oom_factor)
-    floor = round_up(np.maximum(base * factor, base + settings.oom_step), MIB)
+    floor = round_up(after_kill(base, again, settings), MIB)
     rows = fresh & np.isfinite(floor)
     kept = np.where(held.oom_until > now, held.oom_floor, 0.0)
     held.oom_floor[rows] = np.maximum(floor, kept)[rows]
@@ -41,6 +42,12 @@ def notice(t: Tick) -> None:
     held.throttled_samples[due & ~over & np.isfinite(seen.throttled)] = 0
 
 
+def after_kill(base: F8, again: B1, settings: Settings) -> F8:
+    """Bytes that a kill at `base` bytes asks for; `again`: it happened with the raised value of another in force."""
+    factor = np.where(again, settings.oom_again, settings.oom_factor)
+    return np.asarray(np.maximum(base * factor, base + settings.oom_step), dtype=np.float64)
+
+
 def answer_oom(t: Tick, memory: Resource) -> None:
     """Raise memory to what an OOM kill asked for, in the tick that sees it."""
     seen, held, now = t.seen.containers, t.state.containers, t.seen.now
@@ -50,6 +57,7 @@ def answer_oom(t: Tick, memory: Resource) -> None:
     cap = np.maximum(memory.maximum, effective)
     stuck = wanted & (effective >= cap * (1 - 1e-6))
     _say(t, stuck, Reason.MEMORY_AT_MAX, memory.maximum, "memory")
+    peak = day_peak(held, now)
     rows = np.flatnonzero(wanted & ~stuck & ~t.moved[seen.workload])
     rows = rows[[not pursued(t, int(c), Lever.MEMORY, float(floor[c])) for c in rows]] if len(rows) else rows
     scaled = seen.scale_limits[rows] & np.isfinite(memory.limit[rows]) & np.isfinite(memory.ratio[rows])
@@ -75,7 +83,7 @@ def answer_oom(t: Tick, memory: Resource) -> None:
             Reason.RAISED_AFTER_OOM,
             message,
             predicted=f"no further OOM kill below {text.memory(after)}",
-            inputs={"oomLimit": float(seen.oom_limit[c]), "peak": float(held.peak[c])},
+            inputs={"oomLimit": float(seen.oom_limit[c]), "peak": float(peak[c])},
             emergency=True,
         )
 
@@ -84,6 +92,7 @@ def answer_throttling(t: Tick, cpu: Resource) -> None:
     """Raise the CPU limit of throttled containers until they are not, once a minute at most."""
     seen, held, settings, now = t.seen.containers, t.state.containers, t.settings, t.seen.now
     wanted = cpu.tuned & np.isfinite(cpu.limit) & (held.throttled_samples >= settings.throttle_samples)
+    wanted = useless.take_back(t, cpu, wanted)
     cap = np.maximum(cpu.maximum, cpu.limit)
     linked = seen.guaranteed | (seen.scale_limits & np.isfinite(cpu.ratio))
     stuck = wanted & np.where(linked, cpu.request >= cpu.maximum * (1 - 1e-6), cpu.limit >= cap * (1 - 1e-6))
@@ -99,6 +108,7 @@ def answer_throttling(t: Tick, cpu: Resource) -> None:
     limit = np.where(
         linked[rows], limit_for(t, cpu, rows, request), np.minimum(round_up(cpu.limit[rows] * factor, CORE), cap[rows])
     )
+    compared = [useless.baseline(t, int(c), cpu) for c in rows]
     _make_way(t, rows, Lever.CPU, "Throttling came before it could be judged.")
     for i, c in enumerate(rows.tolist()):
         share = text.percent(float(seen.throttled[c]))
@@ -118,6 +128,7 @@ def answer_throttling(t: Tick, cpu: Resource) -> None:
             Reason.RAISED_FOR_THROTTLING,
             message,
             predicted=f"throttled in less than {text.percent(settings.throttled)} of the periods",
+            inputs=compared[i],
             emergency=True,
         )
 

@@ -178,8 +178,14 @@ def rest_knob(t: Tick, k: int, made: Decision) -> None:
 
 
 def learn_capacity(t: Tick, w: int, pods: int) -> None:
-    """So many pods do the present rate within the target: no pod is counted on for more, for now."""
-    rate = float(t.seen.workloads.arrival_rate[w])
-    if np.isfinite(rate) and rate > 0 and pods > 0:
+    """So many pods do the present rate within the target and fewer do not: a pod is counted on for less, for now.
+
+    Where CPU explains it, the utilisation that is planned for falls a little; elsewhere the rate of a pod is kept.
+    """
+    seen, loads = t.seen.workloads, t.state.standing.loads
+    rate, use = float(seen.arrival_rate[w]), float(seen.cpu_usage[w]) / max(pods * float(seen.cpu_per_pod[w]), 1e-9)
+    if use >= t.settings.low_utilization * float(loads.carries[w]):
+        loads.carries[w] -= t.settings.carry_fall
+    elif np.isfinite(rate) and rate > 0 and pods > 0:
         t.state.workloads.capacity[w] = rate / pods
         t.state.workloads.capacity_at[w] = t.seen.now

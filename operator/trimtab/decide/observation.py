@@ -30,6 +30,8 @@ class Workloads(Table):
     """Hash of the pod template; a change starts learning anew."""
     acting: B1 = column(bool, False)
     """autoTune, and no stop of any kind: moves may be made. False: recommend only."""
+    recommending: B1 = column(bool, False)
+    """Nothing may be moved, and what would be is told (autoTune false, mode Recommend)."""
     due: B1 = column(bool, True)
     """sampleRate says that this row has fresh samples this tick."""
     rollout: B1 = column(bool, False)
@@ -54,9 +56,15 @@ class Workloads(Table):
     cpu_per_pod: F8 = column("f8", NAN)
     """Cores one pod can use: Σ of CPU limits, or of template requests where a container has no limit."""
     target_utilization: F8 = column("f8", 0.7)
+    utilization_fixed: B1 = column(bool, False)
+    """A person set target_utilization: pods are never planned for more. False: that is where learning starts."""
+    startup_seconds: F8 = column("f8", NAN)
+    """Seconds from a pod's creation until it is ready; NaN: not seen yet."""
     verify_seconds: F8 = column("f8", 300.0)
     trial_seconds: F8 = column("f8", 600.0)
     min_history_seconds: F8 = column("f8", 86400.0)
+    cpu_overrun_rate: F8 = column("f8", NAN)
+    """Declared share of minutes in which a container may use more CPU than its request; NaN: no more than VPA's."""
     moves_per_day: I8 = column("i8", 24)
     resizes_per_day: I8 = column("i8", 48)
     max_memory: F8 = column("f8", INF)
@@ -66,8 +74,13 @@ class Workloads(Table):
     node_cpu: F8 = column("f8", INF)
     node_memory: F8 = column("f8", INF)
     """Allocatable of the largest node; no request ever above it."""
+    node_free_cpu: F8 = column("f8", NAN)
+    """Cores by which every ready pod could grow at once: the least, over the nodes that these pods are on, of what the
+    requests of all pods there leave of the node's allocatable CPU, divided by the workload's pods there. What is lent
+    already is taken. NaN: not known, then nothing is lent."""
     up_window: F8 = column("f8", 0.0)
     down_window: F8 = column("f8", 300.0)
+    """Stabilisation windows, seconds; NaN: not set, the engine's own."""
     up_select: I8 = column("i8", 0)
     down_select: I8 = column("i8", 0)
     """selectPolicy: 0 Max, 1 Min, 2 Disabled."""
@@ -78,6 +91,23 @@ class Workloads(Table):
     down_percent: B1 = column(bool, False, width=4)
     down_period: F8 = column("f8", 0.0, width=4)
     """Policies [W, 4]: value (pods or percent), unit, period in seconds; period 0: no such policy."""
+    imbalance: F8 = column("f8", NAN)
+    """CPU of the busiest ready pod over the mean of the ready pods; 1 where they are idle; NaN: not known."""
+    metrics_lost: F8 = column("f8", 0.0)
+    """Declared metrics without a number that no lack of traffic explains."""
+    cost_per_hour: F8 = column("f8", NAN)
+    """What the workload costs an hour now: compute, storage and API; NaN: not known."""
+    cost_cpu: F8 = column("f8", NAN)
+    cost_memory: F8 = column("f8", NAN)
+    """Cores and bytes that its pods request."""
+    nodes_cost: F8 = column("f8", 0.0)
+    """What all nodes of the cluster cost an hour; 0: not known."""
+    monthly_budget: F8 = column("f8", NAN)
+    """Budget for a month of 730 hours; NaN: none."""
+    tuned: B1 = column(bool, False)
+    """Values of Trimtab are in force: this is no baseline."""
+    room: F8 = column("f8", 0.08)
+    """Share below its target that a latency must be before capacity is cut (optimization.prefer)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +167,14 @@ class Containers(Table):
     """Largest working set over the pods now, bytes."""
     off: I8 = column("i8", 0)
     """Running pods (trial pods left out) that do not have the values in force yet: a resize is under way while > 0."""
+    lent: F8 = column("f8", 0.0)
+    """Cores that running pods have on top of the CPU request and limit in force, to bridge a surge; 0: none."""
+    lent_before: F8 = column("f8", 0.0)
+    """Unix time; pods created later do not have them."""
+    lent_until: F8 = column("f8", 0.0)
+    """Unix time at which they are taken back at the latest."""
+    borrowers: I8 = column("i8", 0)
+    """Ready pods that have them."""
     oom_at: F8 = column("f8", 0.0)
     """Unix time of the last OOM kill; 0: none known."""
     oom_limit: F8 = column("f8", NAN)
@@ -208,6 +246,25 @@ class Alerts(Table):
 
 
 @dataclass(frozen=True, slots=True)
+class Objectives(Table):
+    """A row a service level objective, with what was measured since the last tick."""
+
+    workload: I8 = column("i8", 0)
+    key: S = column(object, "")
+    """Identity: namespace/name/objective/digest of its definition; an edit starts a new one."""
+    name: S = column(object, "")
+    target: F8 = column("f8", 0.99)
+    window_days: I8 = column("i8", 30)
+    kind: I8 = column("i8", int(AnswerKind.EMPTY))
+    """AnswerKind of what was measured; NoTraffic is known time without events."""
+    good: F8 = column("f8", NAN)
+    total: F8 = column("f8", NAN)
+    """Good ones and all: events a second, or for a metric 1 and 1 while it is inside its bound, 0 and 1 otherwise."""
+    span: F8 = column("f8", 0.0)
+    """Seconds that the measurement stands for; 0: nothing new this tick."""
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """Why a lever (or one container or knob of it) may not move."""
 
@@ -227,5 +284,6 @@ class Observation:
     samples: Samples = field(default_factory=Samples)
     knobs: Knobs = field(default_factory=Knobs)
     alerts: Alerts = field(default_factory=Alerts)
+    objectives: Objectives = field(default_factory=Objectives)
     blocks: dict[int, tuple[Block, ...]] = field(default_factory=dict)
     """Workload row → the blocks behind `allowed`; for the Limited and Conflicted conditions."""

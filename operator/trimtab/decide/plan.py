@@ -1,7 +1,10 @@
 """What `decide` gives back: set points for every row, the decisions behind the changes, and alert states."""
 
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Self
+
+import numpy as np
 
 from trimtab.api.reasons import Reason
 from trimtab.api.status import AlertState, OutcomeState
@@ -49,6 +52,12 @@ class ContainerPlan(Table):
     memory_limit: F8 = column("f8", NAN)
     recommended_cpu: F8 = column("f8", NAN)
     recommended_memory: F8 = column("f8", NAN)
+    lent: F8 = column("f8", NAN)
+    """Cores that running pods have on top of CPU request and limit, to bridge a surge; 0: none; NaN: leave it."""
+    lent_before: F8 = column("f8", 0.0)
+    """Unix time; pods created later do not have it."""
+    lent_until: F8 = column("f8", 0.0)
+    """Unix time at which it is taken back at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,77 @@ class AlertPlan(Table):
     """Unix time since when a firing alert is back inside; NaN otherwise."""
     changed: B1 = column(bool, False)
     """An alert began to fire, resolved, or lost its data while firing: an event is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedAlerts(Table):
+    """Alerts that nobody declared (built-in ones, burn rates) and that are pending, firing, or were until now."""
+
+    workload: I8 = column("i8", 0)
+    name: S = column(object, "")
+    metric: S = column(object, "")
+    """What the value is, in words."""
+    severity: S = column(object, "Warning")
+    state: S = column(object, AlertState.UNKNOWN)
+    firing: B1 = column(bool, False)
+    since: F8 = column("f8", NAN)
+    cleared_since: F8 = column("f8", NAN)
+    changed: B1 = column(bool, False)
+    value: F8 = column("f8", NAN)
+    threshold: F8 = column("f8", NAN)
+
+    @classmethod
+    def joined(cls, first: Self, second: Self) -> Self:
+        """The rows of both."""
+        names = [name for name, _ in cls.columns()]
+        return cls(**{name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectivePlan(Table):
+    """How the objectives stand; rows as in Objectives, columns as in ObjectiveMemory."""
+
+    attainment: F8 = column("f8", NAN)
+    known: F8 = column("f8", 0.0)
+    burn: F8 = column("f8", NAN, width=7)
+    week_attainment: F8 = column("f8", NAN, width=14)
+    week_known: F8 = column("f8", 0.0, width=14)
+
+
+class SavingsVerdict(StrEnum):
+    """What can be said of savings."""
+
+    NO_BASELINE = "NoBaseline"
+    LEARNING = "Learning"
+    INCONCLUSIVE = "Inconclusive"
+    SAVES = "Saves"
+    COSTS_MORE = "CostsMore"
+
+
+@dataclass(frozen=True, slots=True)
+class CostPlan(Table):
+    """Costs and savings; W rows. Money is in the currency of the prices, a month has 730 hours."""
+
+    mean: F8 = column("f8", NAN)
+    """Mean cost an hour of about the last day."""
+    budget_used: F8 = column("f8", 0.0)
+    """A month at that mean over the monthly budget; 0: no budget."""
+    verdict: S = column(object, SavingsVerdict.NO_BASELINE)
+    by_requests: B1 = column(bool, False)
+    """Units are requests; otherwise hours."""
+    saved: F8 = column("f8", NAN)
+    """A month; 0 where the interval spans 0, NaN before enough is known."""
+    low: F8 = column("f8", NAN)
+    high: F8 = column("f8", NAN)
+    """Interval of what is saved a month."""
+    freed_cpu: F8 = column("f8", NAN)
+    freed_memory: F8 = column("f8", NAN)
+    """Cores and bytes of requests that the same work no longer takes."""
+    bill_reduced: F8 = column("f8", NAN)
+    """By how much the nodes of the whole cluster cost less a month than in the baseline."""
+    baseline: F8 = column("f8", 0.0, width=7)
+    actual: F8 = column("f8", 0.0, width=7)
+    """Hours, cost, units, standard error of the unit cost, mean cores, bytes and cost of the nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +193,9 @@ class Plan:
     containers: ContainerPlan
     knobs: KnobPlan
     alerts: AlertPlan
+    derived: DerivedAlerts = field(default_factory=DerivedAlerts)
+    objectives: ObjectivePlan = field(default_factory=ObjectivePlan)
+    costs: CostPlan = field(default_factory=CostPlan)
     decisions: tuple[Decision, ...] = ()
     """New decisions and decisions whose outcome changed in this tick."""
     remarks: dict[int, tuple[Remark, ...]] = field(default_factory=dict)

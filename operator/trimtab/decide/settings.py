@@ -42,6 +42,72 @@ class Settings:
     """Longest gap between two samples of a container that still counts as known history."""
     raise_history: float = 600.0
     """Seconds of usage before usage alone raises a request: a start-up burst is shorter."""
+    # CPU level (estimator/)
+    margin_memory: float = 1.5 * DAY
+    """Seconds of errors that a margin remembers; half a day is too few, four days hardly differ."""
+    loss_half_life: float = 20 * DAY
+    """Seconds in which a loss of an expert counts half; 4 to 20 days hardly differ."""
+    mixture_power: float = 12.0
+    """How sharply the mixture prefers the expert with the smallest loss; 6 to 24 hardly differ."""
+    idle_share: float = 0.1
+    """Share of mean usage added before ratios are taken, so that near-idle containers keep finite ones."""
+    hold_changes: float = 48.0
+    """Changes of a level a day: maxResizesPerDay's default."""
+    hold_tokens: float = 24.0
+    """Changes that may be saved up."""
+    hold_up: float = 0.03
+    hold_down: float = 0.10
+    """Relative change below which a level stays while the bucket is full, for raises and for cuts."""
+    hold_up_short: float = 0.17
+    hold_down_short: float = 0.50
+    """What is added to it when the bucket is empty."""
+    bank_after_days: float = 1.0
+    """Days of usage before VPA is a yardstick: the confidence it has after a day is 1."""
+    bank_half_life: float = 4 * DAY
+    """Seconds in which slack and overruns of an arm count half."""
+    bank_horizon: float = 3 * DAY
+    """Seconds within which credit may be used up."""
+    bank_most: float = 3.0
+    """Most excess of overruns while credit lasts, in VPA's overruns."""
+    bank_gain: float = 0.03
+    """Share of slack that another arm has to save to be worth a change."""
+    bank_clearance: float = 0.06
+    """Headroom that an arm has to have kept always to count as safe where overruns are rare."""
+    rare: float = 10.0
+    """VPA's overruns, decayed, up to which they are rare: too few to compare counts by."""
+    close_weight: float = 0.3
+    close_count: float = 5.0
+    """While credit is built, what usage within that headroom counts, in overruns, and how many of VPA's halve it."""
+    slack_weight: float = 0.25
+    """And what slack of one mean usage counts, in VPA's overruns."""
+    overrun_minutes: int = 3
+    """Minutes (or samples, where there are fewer) in a row above its level after which an arm is left."""
+    credit_half_life: float = 3 * DAY
+    """Seconds in which credit counts half."""
+    credit_share: float = 0.9
+    """Share of VPA's overruns that is taken as credit."""
+    reserve: float = 1.0
+    """Overruns that are never spent."""
+    reserve_noise: float = 0.3
+    """And this many square roots of VPA's: what chance makes of a count."""
+    rate_gain: float = 1.0
+    """A day: how fast a declared overrun rate corrects itself, in log risk for each rate too much."""
+    equal_slack: bool = False
+    """Fewest overruns at VPA's slack, instead of least slack at VPA's overruns."""
+    memory_margin: float = 1.05
+    """Factor on the largest memory peak of eight days, for a container whose daily peaks are all the same."""
+    memory_margin_spread: float = 0.2
+    """What is added to it for each standard deviation of the logarithm of the daily peaks."""
+    memory_margin_most: float = 1.15
+    """The largest such factor, VPA's margin; also while less is known than `memory_days`."""
+    memory_days: int = 3
+    """Days with a peak before the margin is learned."""
+    memory_hold: float = 0.07
+    """Share by which the memory level has to fall to be moved down."""
+    doubted_share: float = 0.02
+    """Usage below this share of the least seen lately is doubted: its unit may have changed."""
+    doubted_seconds: float = 6 * HOUR
+    """Seconds for which it is doubted."""
     dead_band: float = 0.10
     """Relative change below which a request stays (VPA's updater: 10%)."""
     cpu_dead: float = 0.005
@@ -83,6 +149,19 @@ class Settings:
     throttle_floor: float = 7 * DAY
     """Seconds for which a limit never goes below the level that throttling asked for."""
 
+    useless_growth: float = 2.0
+    """Factor by which a limit has to have grown without any effect before the raises count as useless (RULES 8)."""
+    restart_hold: float = DAY
+    """Seconds without a raise against throttling after that; a change of the template ends it."""
+
+    # Telling
+    recommend_every: float = HOUR
+    """Seconds between two recommendations of one lever of one thing, where nothing may be moved."""
+
+    # Coming and going
+    away_seconds: float = HOUR
+    """Seconds for which what was learned of a workload is kept while it is not seen."""
+
     # Replicas
     tolerance: float = 0.1
     """Relative change of the wanted count that is ignored, as in HPA v2."""
@@ -92,6 +171,76 @@ class Settings:
     """Decayed number of samples before that cost is used."""
     capacity_growth: float = 0.10
     """A learned rate of one pod is trusted this much less every day, so that it is tried again."""
+    startup_seconds: float = 60.0
+    """Seconds assumed until a pod of the workload was seen to start."""
+    metric_delay: float = 45.0
+    """Seconds from a load to the middle of the sample that shows it: half of a one-minute rate, half of a scrape."""
+    load_shortfall: float = 0.003
+    """Share of the load, on average, that may find no capacity when pods become ready: the margin follows from it."""
+    load_shortfall_raise: float = 0.007
+    """The same share from which on pods are added; they then suffice for `load_shortfall`."""
+    load_hold: float = 0.25
+    """Parts of the look-ahead for which the largest forecast counts."""
+    load_half_life: float = HOUR
+    """Seconds; half-life of the autoregression."""
+    load_ridge: float = 0.5
+    """Weight against features of 0.1: about 50 slots of evidence."""
+    load_step: float = 0.3
+    load_step_up: float = 0.6
+    """Bounds of the autoregression's log change, downwards and upwards."""
+    trend_sigmas: float = 4.0
+    """Standard errors by which a trend must rise to count."""
+    trend_gain: float = 0.3
+    """Trust that a trend starts with: it is dropped when it lost as much more than it saved."""
+    trend_asymmetry: float = 0.8
+    """Weight of too little load expected against too much, 1 together."""
+    error_half_life: float = 6 * HOUR
+    """Seconds; half-life of what is known of the forecast's errors."""
+    error_prior: float = 20.0
+    """Errors assumed beside those seen: some that are rarer than what was seen so far."""
+    error_spread: float = 0.12
+    error_lead: float = 90.0
+    """Standard deviation of the errors of a new workload at a look-ahead of so many seconds; it grows with its root."""
+    error_tail: float = 0.3
+    error_stretch: float = 2.0
+    """Part of the assumed errors that has a heavier tail, and its scale in standard deviations."""
+    error_young: float = 60.0
+    young_least: float = 0.8
+    """Until so many errors are known, the margin takes the utilisation down to this part of the wish, no further."""
+    carry_most: float = 0.94
+    """Share of its CPU that a pod is never planned beyond."""
+    carry_top: float = 1.02
+    """Highest share before the margin: what a pod carries is measured over a minute, and seconds have room."""
+    carry_margin: float = 0.20
+    """Margin of a calm load: what a pod is first trusted with is the wish and this much more."""
+    carry_shown: float = 0.65
+    """Part of that share that pods must work at for it to rise: idle pods prove nothing."""
+    carry_worked: float = 0.85
+    carry_slack: float = 0.05
+    """Pods say something about what they carry from this part of what is planned on, up to this much more than it."""
+    carry_least: float = 0.5
+    """Lowest part that latency alone may lower it to, of where it starts: latency is a bounded trim."""
+    carry_first_rise: float = 0.015
+    carry_rise: float = 0.005
+    carry_fall: float = 0.025
+    """Steps of that share, by fresh latency sample; the first until latency came near the target (a slow start)."""
+    carry_room: float = 0.55
+    """Part of its target that a latency must be below for the share to rise: then p95 means under 1% past it."""
+    carry_near: float = 0.75
+    """Part of its target above which the share falls."""
+    raise_tolerance: float = 0.02
+    """Relative rise of the wanted count, at `load_shortfall_raise`, that is ignored."""
+    lower_excess: float = 30.0
+    lower_drift: float = 0.05
+    """A fall counts when the share of the replicas beyond the drift, summed over seconds, reaches this: a quarter too
+    many for 150 s, a tenth for 600 s (a CUSUM, Page 1954)."""
+    calm_seconds: float = 60.0
+    cpu_calm_seconds: float = 300.0
+    """Stabilisation window of a fall where none is set: of the forecast, which has its own hold, and of CPU use."""
+    small_load: float = 0.5
+    """Pods' worth of load below which errors of the forecast are not learned from: one pod carries it anyway."""
+    offered_beyond: float = 1.05
+    """Load over what pods can do from which on the arrival rate itself says how much they lack."""
     saturation: float = 0.95
     """Share of the pods' CPU in use, or more, that counts as an emergency."""
     saturated_growth: float = 2.0
@@ -111,6 +260,19 @@ class Settings:
     """Seconds without a scale-down after one was rolled back; doubles with every further one, up to a day."""
     low_utilization: float = 0.5
     """Below this share of the utilisation wanted, more pods are not expected to help: a knob is tried first."""
+
+    # Bridge over a surge
+    bridge_seconds: float = 600.0
+    """Seconds after which lent CPU is taken back in any case: twice the slowest usual start-up, with its retries. 0
+    lends nothing."""
+    bridge_rest: float = 300.0
+    """Seconds without a new loan after one that ran out: its new pods did not come, so another would not bridge."""
+    bridge_hold: float = 45.0
+    """Seconds for which a loan that grew does not shrink: the window and the delay of the rates it was made from."""
+    bridge_least: float = 0.10
+    """Share of a limit below which lending more, or taking a part back, is not worth the writes."""
+    bridge_free_share: float = 0.5
+    """Share of what a node has free that may be lent: the rest is for the pods that are to come."""
 
     # Verification
     verify_skip: float = 0.25
@@ -156,6 +318,27 @@ class Settings:
     """Longest rest: a knob at its optimum is looked at once a day."""
     trial_start_seconds: float = 900.0
     """Seconds for a trial pod to become ready."""
+
+    # Costs
+    cost_gap: float = 120.0
+    """Longest time in seconds that one measurement of cost stands for."""
+    cost_blocks: float = 24.0
+    """Hours of baseline, and hours since the first move, before savings are told: one day of both."""
+    cost_inflation: float = 3.0
+    """Factor on the variance of hourly blocks: (1 + ρ)/(1 − ρ) at an autocorrelation ρ of 0.5 from hour to hour."""
+    cost_sigmas: float = 1.96
+    """Half width of the interval in standard errors: 95%."""
+    savings_half_life: float = 7 * DAY
+    """Seconds in which an hour since the first move loses half of its weight."""
+
+    # Built-in alerts
+    oom_alert_seconds: float = 900.0
+    """Seconds for which an OOM kill is alerted."""
+    leak_slot_seconds: float = 900.0
+    """Length of one of the 20 slots over which the floor of memory is watched: five hours in all."""
+    leak_growth: float = 0.10
+    leak_bytes: float = 32 * MIB
+    """Growth of the floor over the slots, relative and in bytes, below which it is no leak."""
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that differ whenever a constant does."""

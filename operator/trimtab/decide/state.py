@@ -1,20 +1,22 @@
 """What the engine remembers between ticks: tables in the order of the last Observation, and pending moves by key."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
+from zlib import crc32
 
 import numpy as np
 
 from trimtab.api.status import AlertState
-from trimtab.decide import histogram
+from trimtab.decide import away
 from trimtab.decide.columns import B1, F8, I8, S, Table, column
-from trimtab.decide.histogram import F4
+from trimtab.decide.estimator.table import Levels
 from trimtab.decide.observation import NAN, Observation
 from trimtab.decide.plan import Decision
 from trimtab.decide.rings import HOURS, SLOTS
 from trimtab.decide.settings import Settings
+from trimtab.decide.standing import Standing
+from trimtab.decide.tally import Tally
 
 T = TypeVar("T", bound=Table)
 
@@ -68,27 +70,24 @@ class WorkloadState(Table):
     unreachable: I8 = column("i8", 0)
     """How often in a row the target was found unreachable."""
     unreachable_until: F8 = column("f8", 0.0)
+    bridge_rest_until: F8 = column("f8", 0.0)
+    """No CPU is lent before this: a loan ran out."""
+    told: F8 = column("f8", NAN, width=2)
+    """Replicas recommended last, and when; NaN: nothing."""
     move_hour: I8 = column("i8", -1, width=HOURS)
     move_count: I8 = column("i8", 0, width=HOURS)
     """Moves that replaced pods: hour since the epoch and number, one slot an hour of the day."""
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerState(Table):
+class ContainerState(Levels):
     """What is remembered of a container; C rows."""
 
     key: S = column(object, "")
-    cpu: F4 = column("f4", 0.0, width=histogram.CPU.count)
-    memory: F4 = column("f4", 0.0, width=histogram.MEMORY.count)
-    """Histograms of CPU samples and of memory peaks."""
     covered: F8 = column("f8", 0.0)
     """Seconds of usage known."""
     sampled_at: F8 = column("f8", 0.0)
     """Time of the newest sample."""
-    peak: F8 = column("f8", NAN)
-    """Largest working set of the present peak interval, bytes."""
-    peak_day: I8 = column("i8", -1)
-    """Number of that interval since the epoch."""
     ignore_before: F8 = column("f8", 0.0)
     """OOM kills before this belong to an older template."""
     oom_seen: F8 = column("f8", 0.0)
@@ -100,6 +99,10 @@ class ContainerState(Table):
     throttle_floor: F8 = column("f8", 0.0)
     throttle_until: F8 = column("f8", 0.0)
     """Cores of limit that throttling asked for, and until when they are kept."""
+    burst_base: F8 = column("f8", NAN)
+    """Cores of limit before the first raise against throttling: what counts as capacity; NaN: none is in force."""
+    restart_until: F8 = column("f8", 0.0)
+    """Until when throttling raises nothing: raises changed nothing, the process needs a restart (RULES 8)."""
     cpu_cut: B1 = column(bool, False)
     memory_cut: B1 = column(bool, False)
     """The lever was lowered once: the next move may be larger."""
@@ -107,6 +110,8 @@ class ContainerState(Table):
     memory_failures: I8 = column("i8", 0)
     cpu_hold_until: F8 = column("f8", 0.0)
     memory_hold_until: F8 = column("f8", 0.0)
+    told: F8 = column("f8", NAN, width=4)
+    """Cores and bytes recommended last, and when either was; NaN: nothing."""
     move_hour: I8 = column("i4", -1, width=HOURS)
     move_count: I8 = column("i4", 0, width=HOURS)
     """Resizes: hour since the epoch and number, one slot an hour of the day."""
@@ -160,33 +165,6 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """Number, sum and sum of squares of some samples."""
-
-    count: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-
-    def plus(self, value: float) -> "Tally":
-        """With one more sample; one that is no number is left out."""
-        if not math.isfinite(value):
-            return self
-        return Tally(self.count + 1, self.total + value, self.squares + value * value)
-
-    @property
-    def mean(self) -> float:
-        """Mean; NaN of no samples."""
-        return self.total / self.count if self.count else NAN
-
-    def error(self, inflation: float) -> float:
-        """Standard error of the mean, its variance inflated for autocorrelation; infinite below two samples."""
-        if self.count < 2:
-            return math.inf
-        variance = max(self.squares - self.total * self.total / self.count, 0.0) / (self.count - 1)
-        return math.sqrt(inflation * variance / self.count)
-
-
-@dataclass(frozen=True, slots=True)
 class Trial:
     """A knob value on one pod beside the others. Samples are means over blocks of a minute."""
 
@@ -211,8 +189,6 @@ class Trial:
 class State:
     """All of it. Rows are in the order of the Observation it was last used with."""
 
-    reference: float = 0.0
-    """Unix time that histogram weights are relative to."""
     workloads: WorkloadState = field(default_factory=WorkloadState)
     containers: ContainerState = field(default_factory=ContainerState)
     knobs: KnobState = field(default_factory=KnobState)
@@ -221,39 +197,63 @@ class State:
     """Workload key → its moves under way."""
     trials: Mapping[str, Trial] = field(default_factory=dict)
     """Workload key → its trial."""
+    standing: Standing = field(default_factory=Standing)
+    """Alert clocks and trends beside what moves need."""
+    away: tuple["away.Away", ...] = ()
+    """Workloads that are not seen now and may come back."""
+    deleted: frozenset[str] = frozenset()
+    """Workload keys whose resource was deleted since: of these nothing is kept."""
 
 
-def align(state: State, seen: Observation, settings: Settings) -> State:
-    """A copy in the order of `seen` that the caller may write to: vanished rows dropped, new ones blank."""
+def align(state: State, seen: Observation, settings: Settings, *, reuse: bool = False) -> State:
+    """A state in the order of `seen` that the caller may write to: vanished rows set aside, new ones blank.
+
+    A copy, unless the caller gives `state` up with `reuse`: its arrays are then the result's where every row keeps its
+    place, and it is left empty where rows move. Either way the numbers are the same.
+    """
     keys = seen.workloads.key
+    state = away.settle(state, keys, seen.now, settings)
     alert_keys = np.empty(len(seen.alerts), dtype=object)
     alert_keys[:] = [f"{keys[w]}/{name}" for w, name in zip(seen.alerts.workload, seen.alerts.name, strict=True)]
-    containers, new = _aligned(state.containers, seen.containers.key)
+    containers, new = _aligned(state.containers, seen.containers.key, reuse)
     held = seen.containers
+    containers.phase[new] = [crc32(key.encode()) % 60 for key in held.key[new]]
     containers.cpu_cut[new] = (held.cpu < held.template_cpu * (1 - 1e-6))[new]
     containers.memory_cut[new] = (held.memory < held.template_memory * (1 - 1e-6))[new]
     return State(
-        _rebased(state, containers, seen.now, settings),
-        _aligned(state.workloads, keys)[0],
+        _aligned(state.workloads, keys, reuse)[0],
         containers,
-        _aligned(state.knobs, seen.knobs.key)[0],
-        _aligned(state.alerts, alert_keys)[0],
+        _aligned(state.knobs, seen.knobs.key, reuse)[0],
+        _aligned(state.alerts, alert_keys, reuse)[0],
         *_known(state, keys),
+        standing=_standing(state.standing, seen, reuse),
+        away=state.away,
     )
 
 
-_KEPT = ("key", "move_hour", "move_count")
+def _standing(held: Standing, seen: Observation, reuse: bool) -> Standing:
+    keys, containers = seen.workloads.key, seen.containers.key
+    return Standing(
+        _aligned(held.builtin, keys, reuse)[0],
+        _aligned(held.trends, containers, reuse)[0],
+        _aligned(held.objectives, seen.objectives.key, reuse)[0],
+        _aligned(held.costs, keys, reuse)[0],
+        _aligned(held.loads, keys, reuse)[0],
+    )
+
+
+_KEPT = ("key", "phase", "move_hour", "move_count")
 """Columns of a container that a template change leaves: budgets go on counting."""
 
 
-def _aligned(table: T, keys: S) -> tuple[T, B1]:
-    """A copy of the table with these keys in this order, and bool[rows], which of them are new."""
+def _aligned(table: T, keys: S, reuse: bool) -> tuple[T, B1]:
+    """The table with these keys in this order, and bool[rows], which of them are new."""
     old: S = getattr(table, "key")  # noqa: B009 - every table of the state has it; Table does not say so
     if len(old) == len(keys) and bool((old == keys).all()):
-        return table.copy(), np.zeros(len(keys), dtype=bool)
+        return table if reuse else table.copy(), np.zeros(len(keys), dtype=bool)
     position = {key: row for row, key in enumerate(old)}
     rows = np.fromiter((position.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
-    result = table.take(rows, missing=True)
+    result = table.handed_over(rows) if reuse else table.take(rows, missing=True)
     getattr(result, "key")[:] = keys  # noqa: B009 - as above
     return result, rows < 0
 
@@ -269,7 +269,7 @@ def _known(state: State, keys: S) -> tuple[dict[str, tuple[Verify, ...]], dict[s
 def restart(state: State, seen: Observation) -> B1:
     """Where the pod template changed learning starts anew, in place (RULES 3): bool[W], where that was.
 
-    Histograms, capacity, knob directions and waits are forgotten; budgets go on counting.
+    Usage, capacity, knob directions and waits are forgotten; budgets go on counting.
     """
     workloads, hashes = state.workloads, seen.workloads.template
     told = (hashes != "").astype(bool)
@@ -282,6 +282,7 @@ def restart(state: State, seen: Observation) -> B1:
             changed,
             ("futile", "unreachable", "unreachable_until", "down_failures", "down_hold_until", "down_moved"),
         )
+        _forget(state.standing.loads, changed, ("carries", "carries_end"))
         workloads.restarted_at[changed] = seen.now
         rows = changed[seen.containers.workload]
         _forget(state.containers, rows, tuple(f.name for f in fields(ContainerState) if f.name not in _KEPT))
@@ -295,15 +296,3 @@ def _forget(table: Table, rows: B1, names: tuple[str, ...]) -> None:
     defaults = {f.name: f.metadata["default"] for f in fields(table)}
     for name in names:
         getattr(table, name)[rows] = defaults[name]
-
-
-def _rebased(state: State, containers: ContainerState, now: float, settings: Settings) -> float:
-    """Scale the weights back when they grew large; the reference time that holds from now on."""
-    if not len(state.containers) or state.reference <= 0:
-        return now
-    age = now - state.reference
-    if age < settings.rebase_half_lives * min(settings.cpu_half_life, settings.memory_half_life):
-        return state.reference
-    containers.cpu[:] *= np.float32(np.exp2(-min(age / settings.cpu_half_life, 120.0)))
-    containers.memory[:] *= np.float32(np.exp2(-min(age / settings.memory_half_life, 120.0)))
-    return now

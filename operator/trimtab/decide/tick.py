@@ -2,17 +2,22 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
+from trimtab.decide import slo
 from trimtab.decide.columns import B1, I8
 from trimtab.decide.observation import NAN, Lever, Observation
 from trimtab.decide.plan import ContainerPlan, Decision, KnobPlan, Remark, WorkloadPlan
 from trimtab.decide.settings import Settings
 from trimtab.decide.signals import Signals
 from trimtab.decide.state import State, Trial, Verify
+
+if TYPE_CHECKING:
+    from trimtab.decide.trace import Trace
 
 CUTS = frozenset({Reason.CUT_UNUSED, Reason.SCALED_DOWN})
 """Moves that save: watched for harm."""
@@ -42,6 +47,13 @@ class Tick:
     remarks: dict[int, list[Remark]] = field(default_factory=dict)
     moved: B1 = field(default_factory=lambda: np.zeros(0, dtype=bool))
     """bool[W]: a lever of the workload moved in this tick; no other one does."""
+    trace: "Trace | None" = None
+    """Somebody asks why: it is told what every step said, and may bar levers."""
+
+    def passed(self, step: str) -> None:
+        """A step of the arbiter is through."""
+        if self.trace is not None:
+            self.trace.note(step, self)
 
     @cached_property
     def row(self) -> dict[str, int]:
@@ -61,7 +73,12 @@ class Tick:
     @cached_property
     def frozen(self) -> B1:
         """bool[W]: cuts, trials and knob steps wait (RULES 11)."""
-        return self.seen.workloads.rollout | self.seen.workloads.window_closed
+        return self.seen.workloads.rollout | self.seen.workloads.window_closed | self.burning
+
+    @cached_property
+    def burning(self) -> B1:
+        """bool[W]: an error budget burns fast."""
+        return slo.burning(self.seen, self.state.standing.objectives)
 
     @cached_property
     def rolling(self) -> B1:
@@ -73,17 +90,19 @@ class Tick:
     @cached_property
     def movable(self) -> B1:
         """bool[W, 4]: by Lever, whether moves of it may be made at all."""
-        return self.seen.workloads.acting[:, None] & self.seen.workloads.allowed
+        free = self.seen.workloads.acting[:, None] & self.seen.workloads.allowed
+        return free if self.trace is None else free & self.trace.open_levers()
 
     def may(self, lever: Lever) -> B1:
         """bool[W]: whether moves of this lever may be made at all."""
         return self.movable[:, lever]
 
     def waiting(self) -> B1:
-        """bool[W]: a move is under way or being watched; savings and trials wait (RULES 13)."""
+        """bool[W]: a move is under way or being watched, or CPU is lent; savings and trials wait (RULES 13)."""
         result = np.zeros(len(self.seen.workloads), dtype=bool)
         for key in self.pending:
             result[self.row[key]] = True
+        result[self.seen.containers.workload[self.seen.containers.lent > 0]] = True
         return result
 
     def trying(self) -> B1:

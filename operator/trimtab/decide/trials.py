@@ -10,7 +10,8 @@ from trimtab.decide.moves import rest_knob, supersede
 from trimtab.decide.observation import NAN, Lever
 from trimtab.decide.rings import count_move
 from trimtab.decide.settings import DAY
-from trimtab.decide.state import Tally, Trial
+from trimtab.decide.state import Trial
+from trimtab.decide.tally import Tally
 from trimtab.decide.tick import Tick, in_force_since
 
 
@@ -40,7 +41,8 @@ def _advance(t: Tick, w: int, trial: Trial) -> Trial | None:
             return _fail(t, k, trial, OutcomeState.FAILED, f"The trial pod was not ready after {text.seconds(waited)}.")
         return trial
     if math.isnan(trial.ready_at):
-        ready_at = min(float(t.seen.knobs.trial_since[k]), now)
+        since = float(t.seen.knobs.trial_since[k])
+        ready_at = min(since, now) if math.isfinite(since) and since > 0 else now
         trial = replace(trial, ready_at=ready_at, decision=t.record(in_force_since(made, now)))
     trial = _sample(t, w, k, trial)
     if _hurts(t, w, k, trial):

@@ -1,54 +1,57 @@
-"""What containers used: samples into histograms, live ones and those read back from Prometheus alike."""
+"""What containers used: samples into the estimator, live ones and those read back from Prometheus alike."""
 
 import numpy as np
 
-from trimtab.decide import histogram
 from trimtab.decide.columns import B1, F8, I8
-from trimtab.decide.histogram import CPU, MEMORY
-from trimtab.decide.observation import Samples
+from trimtab.decide.estimator import memory
+from trimtab.decide.estimator.learn import learn
+from trimtab.decide.estimator.table import Levels
+from trimtab.decide.observation import Observation
 from trimtab.decide.settings import Settings
 from trimtab.decide.state import State
 
 _AHEAD = 60.0
 
 
-def merge(state: State, samples: Samples, now: float, settings: Settings) -> None:
-    """Add samples to the containers' histograms, peaks and known history, in place.
+def merge(state: State, seen: Observation, settings: Settings) -> None:
+    """Take the samples of `seen` into what is known of its containers, in place; `state` is in its order.
 
-    CPU samples weigh by the time they stand for; of memory one peak a day counts (VPA's aggregation interval). Samples
-    without a time in the past, or without an amount, are left out; a usage of exactly 0 is a broken metric, not a rest.
+    Samples without a time in the past, or without an amount, are left out; a usage of exactly 0 is a broken metric,
+    not a rest.
     """
+    samples, held = seen.samples, state.containers
     rows, times = samples.container, samples.time
-    known = (rows >= 0) & (rows < len(state.containers)) & (times > 0) & (times <= now + _AHEAD)
-    known &= np.isfinite(times)
+    known = (rows >= 0) & (rows < len(held)) & (times > 0) & (times <= seen.now + _AHEAD) & np.isfinite(times)
     cpu = known & np.isfinite(samples.cpu) & (samples.cpu > 0)
+    used = known & np.isfinite(samples.memory) & (samples.memory > 0)
+    rate = seen.workloads.cpu_overrun_rate[seen.containers.workload].astype(np.float32)
+    learn(held, rows[cpu], times[cpu], samples.cpu[cpu], rate, seen.now, settings)
+    memory.learn(held, rows[used], times[used], samples.memory[used], settings)
     span = np.clip(np.where(np.isfinite(samples.span), samples.span, 15.0), 1.0, 3600.0)
-    weights = histogram.weight(times[cpu], state.reference, settings.cpu_half_life) * span[cpu] / 60.0
-    histogram.add(state.containers.cpu, CPU, rows[cpu], samples.cpu[cpu], weights)
-    memory = known & np.isfinite(samples.memory) & (samples.memory > 0)
-    _peaks(state, rows[memory], samples.memory[memory], times[memory], settings)
-    _cover(state, rows[cpu | memory], times[cpu | memory], span[cpu | memory], settings)
+    _cover(state, rows[cpu | used], times[cpu | used], span[cpu | used], settings)
 
 
-def _peaks(state: State, rows: I8, values: F8, times: F8, settings: Settings) -> None:
-    """One histogram entry a container and peak interval: its largest working set."""
-    held = state.containers
-    days = np.floor(times / settings.peak_seconds).astype(np.int64)
-    for day in np.unique(days):
-        of_day = days == day
-        largest = np.full(len(held), -np.inf)
-        np.maximum.at(largest, rows[of_day], values[of_day])
-        present: B1 = np.isfinite(largest)
-        start = np.array([day * settings.peak_seconds])
-        weight = float(histogram.weight(start, state.reference, settings.memory_half_life)[0])
-        grown = present & (held.peak_day == day) & (largest > held.peak)
-        entered = present & (held.peak_day != day)
-        for mask, amount, sign in ((grown, held.peak, -1.0), (grown | entered, largest, 1.0)):
-            index = np.flatnonzero(mask)
-            histogram.add(held.memory, MEMORY, index, amount[index], np.full(len(index), sign * weight))
-        newest = grown | (present & (held.peak_day < day))
-        held.peak[newest] = largest[newest]
-        held.peak_day[newest] = day
+def merge_history(state: State, seen: Observation, settings: Settings) -> None:
+    """`merge` of samples that were read back: what was learned of CPU since they begin is learned anew from them.
+
+    The estimator goes with time. A process that decides while its history is still being read has learned the newest
+    minutes; they are in the history as well.
+    """
+    samples, held = seen.samples, state.containers
+    rows = samples.container
+    inside: B1 = (rows >= 0) & (rows < len(held)) & (samples.time > 0)
+    oldest = np.full(len(held), np.inf)
+    np.minimum.at(oldest, rows[inside], samples.time[inside])
+    anew = np.flatnonzero((held.steps > 0) & (oldest < held.begun_at - settings.gap_seconds))
+    if len(anew):
+        for name, meta in Levels.columns():
+            if name not in _KEPT:
+                getattr(held, name)[anew] = meta["default"]
+    merge(state, seen, settings)
+
+
+_KEPT = frozenset({"phase", "peak_slot", "peaks", "memory"})
+"""Columns that history adds to: peaks of memory may come in any order."""
 
 
 def _cover(state: State, rows: I8, times: F8, span: F8, settings: Settings) -> None:
@@ -66,8 +69,7 @@ def _cover(state: State, rows: I8, times: F8, span: F8, settings: Settings) -> N
     np.maximum.at(held.sampled_at, rows, times)
 
 
-def estimates(state: State, settings: Settings) -> tuple[F8, F8]:
-    """Cores and bytes that cover each container's usage with the margin, float64[C] each; NaN: not known."""
-    cpu = histogram.percentile(state.containers.cpu, CPU, settings.cpu_quantile)
-    memory = histogram.percentile(state.containers.memory, MEMORY, settings.memory_quantile)
-    return cpu * settings.margin, memory * settings.margin
+def estimates(state: State) -> tuple[F8, F8]:
+    """Cores and bytes that the estimator asks for, float64[C] each; NaN: not known."""
+    cpu = np.rint(state.containers.wanted.astype(np.float64) * 1e6) / 1e6  # float32 must not cost a whole millicore
+    return cpu, state.containers.memory.astype(np.float64)

@@ -163,11 +163,8 @@ def _surge(t: Tick, w: int, made: Decision) -> str:
     Taking a smaller request back would not help and would take the step that the replicas need; taking a scale-down
     back is that step.
     """
-    before, now = made.inputs.get("arrivalRate", NAN), float(t.seen.workloads.arrival_rate[w])
     resized = made.reason in CUTS and made.lever is not Lever.REPLICAS
-    if not resized or not t.signals.missed[w] or not now > before * (1 + t.settings.load_change):
-        return ""
-    return f"The load rose from {text.number(before)} to {text.number(now)} requests/s while it was watched."
+    return _load(t, w, made, falls=False) if resized and t.signals.missed[w] else ""
 
 
 def _harm(t: Tick, w: int, verify: Verify) -> str:
@@ -248,11 +245,17 @@ def _load_changed(t: Tick, w: int, made: Decision) -> str:
 
     The value stays: what was judged beside the other pods, at the same load, is the better evidence.
     """
+    return _load(t, w, made, falls=True)
+
+
+def _load(t: Tick, w: int, made: Decision, *, falls: bool) -> str:
+    """How the load differs from when the move was made, by load_change or more; empty: it does not, or is not known."""
     before, now = made.inputs.get("arrivalRate", NAN), float(t.seen.workloads.arrival_rate[w])
     change = 1 + t.settings.load_change
-    if not (now > before * change or now < before / change):
+    if not (now > before * change or (falls and now < before / change)):
         return ""
-    return f"The load went from {text.number(before)} to {text.number(now)} requests/s while it was watched."
+    way = "rose" if now > before else "fell"
+    return f"The load {way} from {text.number(before)} to {text.number(now)} requests/s while it was watched."
 
 
 def _knob_worse(verify: Verify, t: Tick) -> str:

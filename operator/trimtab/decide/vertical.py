@@ -41,7 +41,7 @@ def resources(t: Tick) -> tuple[Resource, Resource]:
     """CPU and memory of all containers."""
     seen, held, settings = t.seen.containers, t.state.containers, t.settings
     w = t.seen.workloads
-    by_cpu, by_memory = usage.estimates(t.state, settings)
+    by_cpu, by_memory = usage.estimates(t.state)
     oom = np.where(held.oom_until > t.seen.now, held.oom_floor, 0.0)
     throttle = np.where(held.throttle_until > t.seen.now, held.throttle_floor, 0.0)
     cpu = _resource(
@@ -111,7 +111,7 @@ def _with(resource: Resource, estimate: F8, floor: F8) -> Resource:
 
 def round_up(values: F8, quantum: float) -> F8:
     """The next multiple of the quantum, so that published and wanted values are the same."""
-    return np.asarray(np.ceil(values / quantum - 1e-6) * quantum, dtype=np.float64)
+    return np.asarray(np.ceil(values / quantum - 1e-9) * quantum, dtype=np.float64)
 
 
 def limit_for(t: Tick, resource: Resource, rows: I8, request: F8) -> F8:
@@ -147,7 +147,9 @@ def raise_for_usage(t: Tick, both: tuple[Resource, Resource]) -> None:
     seen, held, settings = t.seen.containers, t.state.containers, t.settings
     recent = (held.covered >= settings.raise_history) & (held.sampled_at >= t.seen.now - settings.sample_age)
     for r in both:
-        grown = (r.desired > r.request * (1 + settings.dead_band)) & (r.desired > r.request + r.dead) & recent
+        # CPU levels are rationed where they are made (estimator/hold.py): a second band would add overruns.
+        band = settings.hold_up if r.lever is Lever.CPU else settings.dead_band
+        grown = (r.desired > r.request * (1 + band)) & (r.desired > r.request + r.dead) & recent
         below = r.request < r.minimum * (1 - 1e-9)
         wanted = r.tuned & (grown | below) & ~t.moved[seen.workload] & (r.request < r.maximum)
         rows = np.flatnonzero(wanted)
@@ -206,6 +208,7 @@ def cut(t: Tick, both: tuple[Resource, Resource], waiting: B1, trying: B1) -> No
     calm = (~t.moved & ~waiting & ~trying & ~t.frozen & ~t.rolling & w.due)[owner]
     sure = (t.signals.met[owner]) & (held.covered >= w.min_history_seconds[owner])
     sure &= held.sampled_at >= t.seen.now - settings.sample_age
+    sure &= ~(t.signals.ratio > 1 - w.room)[owner]
     best: dict[int, tuple[float, int, Resource, float, float, bool]] = {}
     for r in both:
         over = r.tuned & (r.request > r.maximum * (1 + 1e-9))

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from trimtab.api.group import API_VERSION, PROFILE_KIND
 from trimtab.kube.client import KubeClient
 from trimtab.kube.discovery import Discovery
 from trimtab.kube.errors import Forbidden, KubeError, NotFound
@@ -39,7 +40,7 @@ async def probe(client: KubeClient, discovery: Discovery, *, before: Capabilitie
         _served(discovery, f"{POLICY_GROUP}/v1", "MutatingAdmissionPolicy", before.admission_policy),
         _served(discovery, "keda.sh/v1alpha1", "ScaledObject", before.scaled_objects),
         _served(discovery, "autoscaling.k8s.io/v1", "VerticalPodAutoscaler", before.vertical_autoscalers),
-        _served(discovery, "trimtab.dev/v1alpha1", "TuningProfile", before.tuning_profiles),
+        _served(discovery, API_VERSION, PROFILE_KIND, before.tuning_profiles),
     )
     return Capabilities(version, resize, policy, keda, vpa, profiles)
 

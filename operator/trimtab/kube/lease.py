@@ -33,6 +33,7 @@ from typing import Any, Protocol
 from trimtab.kube.errors import Conflict, KubeError, NotFound
 from trimtab.kube.lease_settings import LeaseSettings, boot_clock
 from trimtab.kube.paths import resource_path
+from trimtab.kube.raw import strings
 from trimtab.kube.transport import Json
 
 _MICRO_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -104,6 +105,10 @@ class LeaderElector:
     def holder(self) -> str:
         """Identity that the Lease was last seen to name, "" for none."""
         return _holder(self._lease)
+
+    def annotation(self, name: str) -> str:
+        """An annotation of the Lease as last read or written, "" for none. Renewals leave them as they are."""
+        return strings(self._lease, "metadata", "annotations").get(name, "")
 
     def still_leading(self, margin: float = 0.0) -> bool:
         """Whether the term lasts at least `margin` seconds more.

@@ -8,6 +8,10 @@ from trimtab.api.tuningprofile import TuningProfileSpec
 NAN = float("nan")
 
 
+APPS_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+"""Kinds of apps/v1 whose pods can be resized and shaped; of others only `/scale` is used."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
     """One container of a pod template or a running pod, native sidecars included."""
@@ -30,6 +34,8 @@ class ContainerSpec:
     """resizePolicy RestartContainer."""
     sidecar: bool = False
     """Stands under initContainers with restartPolicy Always."""
+    gpus: float = 0.0
+    """Devices of extended resources called …/gpu, such as nvidia.com/gpu."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,12 @@ class PodRecord:
     """'' | InProgress | Deferred | Infeasible, from the conditions PodResizeInProgress, PodResizePending."""
     resize_message: str = ""
     resize_since: float = 0.0
+    resized_by: str = ""
+    resized_at: float = 0.0
+    """Field manager of the last resize in place, and when it was; empty: the pod was never resized."""
     has_resource_claims: bool = False
+    claims: tuple[str, ...] = ()
+    """PersistentVolumeClaims that it mounts."""
 
     @property
     def key(self) -> str:
@@ -250,3 +261,6 @@ class ProfileRecord:
     spec: TuningProfileSpec
     problem: str = ""
     """Why the object could not be read (then `spec` is empty); empty when it could."""
+    generation: int = 0
+    foreign: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """Workload, container and field (`cpu`, `memory`, `env/NAME`) that another manager set last → that manager."""

@@ -27,6 +27,7 @@ from trimtab.kube.records import (
     QuotaRecord,
     RivalRecord,
 )
+from trimtab.kube.strip_owners import foreign_fields
 from trimtab.kube.strip_pods import paused, strip_pod
 from trimtab.kube.strip_workloads import (
     StoredWorkload,
@@ -207,6 +208,8 @@ def strip_profile(raw: Mapping[str, Any]) -> ProfileRecord | None:
         resource_version=text(raw, "metadata", "resourceVersion"),
         spec=spec,
         problem=problem,
+        generation=integer(raw, "metadata", "generation"),
+        foreign=foreign_fields(raw),
     )
 
 

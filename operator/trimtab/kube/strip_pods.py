@@ -21,6 +21,7 @@ from trimtab.kube.raw import (
     word,
 )
 from trimtab.kube.records import ContainerSpec, ContainerState, PodRecord
+from trimtab.kube.strip_owners import resized_by
 
 TRIAL_LABEL = "trimtab.dev/trial"
 DEADLINE_ANNOTATION = "trimtab.dev/trial-deadline"
@@ -42,6 +43,7 @@ def strip_pod(raw: Mapping[str, Any]) -> PodRecord | None:
     spec = mapping(raw, "spec")
     ready = condition(raw, "Ready")
     resize, message, since = _resize(raw)
+    resizer, resized_at = resized_by(raw)
     return PodRecord(
         namespace=identified[0],
         name=identified[1],
@@ -71,7 +73,10 @@ def strip_pod(raw: Mapping[str, Any]) -> PodRecord | None:
         resize=resize,
         resize_message=message,
         resize_since=since,
+        resized_by=resizer,
+        resized_at=resized_at,
         has_resource_claims=bool(items(spec, "resourceClaims")),
+        claims=_claims(spec),
     )
 
 
@@ -139,7 +144,18 @@ def _container(raw: Mapping[str, Any], sidecar: bool) -> ContainerSpec:
         restart_on_cpu=policies.get("cpu") == "RestartContainer",
         restart_on_memory=policies.get("memory") == "RestartContainer",
         sidecar=sidecar,
+        gpus=sum(
+            number
+            for name in mapping(resources, "limits")
+            if name.endswith("/gpu") and (number := amount(resources, "limits", name)) > 0
+        ),
     )
+
+
+def _claims(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the PersistentVolumeClaims that a pod mounts."""
+    named = (text(volume, "persistentVolumeClaim", "claimName") for volume in items(spec, "volumes")[:MAX_VARIABLES])
+    return tuple(intern(name) for name in named if name)
 
 
 def _variables(raw: Mapping[str, Any]) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:

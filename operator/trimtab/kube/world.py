@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from trimtab.api.group import GROUP, PROFILE_PLURAL, VERSION
 from trimtab.api.tuningprofile import PROFILE_NAME
 from trimtab.kube.capabilities import Capabilities, probe
 from trimtab.kube.client import KubeClient
@@ -16,6 +17,7 @@ from trimtab.kube.errors import KubeError
 from trimtab.kube.mirrors import Mirror
 from trimtab.kube.polled import PolledNamespaces, PolledTargets, TargetKey
 from trimtab.kube.records import (
+    APPS_KINDS,
     BudgetRecord,
     LimitRangeRecord,
     NamespaceRecord,
@@ -49,7 +51,6 @@ from trimtab.kube.strip import (
 RECHECK_SECONDS = 120.0
 """How often the cluster is asked for what it serves: a CRD may be installed at any time."""
 POLL_SECONDS = 15.0
-_WATCHED = {"Deployment", "StatefulSet", "DaemonSet"}
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +129,7 @@ class World:
             **where,
         )
         self._profiles: Mirror[ProfileRecord] = Mirror(
-            client, "tuningprofiles", strip_profile, group="trimtab.dev", version="v1alpha1", **where
+            client, PROFILE_PLURAL, strip_profile, group=GROUP, version=VERSION, **where
         )
         self._always: tuple[Mirror[Any], ...] = (
             *self._workloads.values(),
@@ -199,7 +200,7 @@ class World:
     @staticmethod
     def watches(api_version: str, kind: str) -> bool:
         """Whether workloads of this kind are mirrored; others have to be followed."""
-        return kind in _WATCHED and api_version == "apps/v1"
+        return kind in APPS_KINDS and api_version == "apps/v1"
 
     def target(
         self, namespace: str, api_version: str, kind: str, name: str, *, template: bool = False
@@ -237,7 +238,7 @@ class World:
             return []
         if target.kind == "Deployment":
             owners = [record.uid for record in self.replica_sets(target)]
-        elif target.kind in _WATCHED:
+        elif target.kind in APPS_KINDS:
             owners = [target.uid]
         else:
             pods = self._pods.find(f"namespace {target.namespace}")
@@ -247,6 +248,10 @@ class World:
     def trial_pods(self, namespace: str, config_name: str) -> list[PodRecord]:
         """Pods that carry the trial label of this PerformanceConfig."""
         return self._pods.find(f"trial {namespace}/{config_name}")
+
+    def pods_everywhere(self) -> list[PodRecord] | None:
+        """Every pod of the cluster; None where only some namespaces can be seen."""
+        return None if self.namespaces else list(self._pods)
 
     def marked_pods(self) -> list[PodRecord]:
         """Trial pods, and pods that came in by a swap and still have its deletion cost."""
@@ -296,8 +301,7 @@ class World:
 
     def namespace_paused(self, name: str) -> bool:
         """Whether the namespace carries trimtab.dev/pause."""
-        record = self.namespace(name)
-        return record is not None and record.paused
+        return (record := self.namespace(name)) is not None and record.paused
 
     def counts(self) -> Mapping[str, int]:
         """Records held, by collection: for the operator's own metrics."""

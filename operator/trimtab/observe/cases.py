@@ -4,11 +4,10 @@ from dataclasses import dataclass, field
 
 from trimtab.api.reasons import Reason
 from trimtab.decide.observation import Lever
-from trimtab.kube.records import ContainerSpec, PodRecord, RivalRecord, WorkloadRecord
+from trimtab.kube.records import APPS_KINDS, ContainerSpec, PodRecord, RivalRecord, WorkloadRecord
 from trimtab.observe.config import ConfigRecord
 from trimtab.observe.conflicts import War
 
-BUILT_IN = ("Deployment", "StatefulSet", "DaemonSet")
 RESOURCES = (Lever.CPU, Lever.MEMORY)
 WORD = {Lever.REPLICAS: "replicas", Lever.CPU: "CPU", Lever.MEMORY: "memory", Lever.KNOB: "knobs"}
 """A lever in messages."""
@@ -48,7 +47,7 @@ class Case:
     @property
     def built_in(self) -> bool:
         """Whether the kind is one that Trimtab knows beyond /scale."""
-        return self.target.kind in BUILT_IN and self.target.api_version == "apps/v1"
+        return self.target.kind in APPS_KINDS and self.target.api_version == "apps/v1"
 
     @property
     def qos(self) -> str:

@@ -69,7 +69,8 @@ def kind_of_replicas(case: Case) -> Iterator[Finding]:
 
 
 def rivals(case: Case) -> Iterator[Finding]:
-    """HPA, KEDA and VPA: each takes the levers that it moves or divides by."""
+    """HPA, KEDA and VPA: each takes the levers that it moves or divides by, the latter unless opted in (RULES 7, 9)."""
+    beside = case.config.spec.optimization.constraints.beside_hpa
     for rival in case.rivals:
         named = f"{rival.kind} {rival.name}"
         if rival.kind == VPA:
@@ -88,24 +89,26 @@ def rivals(case: Case) -> Iterator[Finding]:
             reason,
             f"{named} scales {case.name}; delete it, or remove constraints.replicas.",
         )
-        if rival.scales_on_cpu:
+        if rival.scales_on_cpu and not beside.requests:
             yield Finding(
                 Lever.CPU,
                 Reason.HPA_USES_CPU,
-                f"{named} scales {case.name} on CPU utilisation, so its CPU requests stay; delete it, or drop cpu.",
+                f"{named} scales {case.name} on CPU utilisation, so its CPU requests stay; delete it, drop cpu, or set "
+                "constraints.besideHpa.requests.",
             )
-        if rival.scales_on_memory:
+        if rival.scales_on_memory and not beside.requests:
             yield Finding(
                 Lever.MEMORY,
                 Reason.HPA_USES_MEMORY,
-                f"{named} scales {case.name} on memory utilisation, so its memory requests stay; delete it, or drop "
-                "memory.",
+                f"{named} scales {case.name} on memory utilisation, so its memory requests stay; delete it, drop "
+                "memory, or set constraints.besideHpa.requests.",
             )
-        if case.target.kind == "Deployment" and rival.kind in (HPA, SCALED_OBJECT):
+        if case.target.kind == "Deployment" and rival.kind in (HPA, SCALED_OBJECT) and not beside.knobs:
             yield Finding(
                 Lever.KNOB,
                 Reason.HPA_PRESENT,
-                f"{named} would count a trial pod of {case.name}; delete it, or remove constraints.knobs.",
+                f"{named} would count a trial pod of {case.name}; delete it, remove constraints.knobs, or set "
+                "constraints.besideHpa.knobs.",
             )
 
 
@@ -113,7 +116,8 @@ def unseen_rivals(case: Case) -> Iterator[Finding]:
     """Autoscalers that can't be listed: one that is not seen is not one that is not there."""
     if not case.unseen_rivals:
         return
-    for lever in (Lever.REPLICAS, *RESOURCES, *((Lever.KNOB,) if case.target.kind == "Deployment" else ())):
+    counted = case.target.kind == "Deployment" and not case.config.spec.optimization.constraints.beside_hpa.knobs
+    for lever in (Lever.REPLICAS, *RESOURCES, *((Lever.KNOB,) if counted else ())):
         yield Finding(
             lever,
             Reason.RIVALS_UNKNOWN,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from trimtab.api.group import CONFIG_PLURAL, GROUP, VERSION
 from trimtab.api.resource import Invalid, PerformanceConfig, parse_config
 from trimtab.api.status import PerformanceConfigStatus
 from trimtab.kube.client import KubeClient
@@ -16,7 +17,7 @@ from trimtab.kube.raw import moment, text
 from trimtab.kube.strip_pods import paused
 from trimtab.observe.config import ConfigRecord
 
-_COLLECTION = resource_path("trimtab.dev", "v1alpha1", "performanceconfigs")
+_COLLECTION = resource_path(GROUP, VERSION, CONFIG_PLURAL)
 
 _log = logging.getLogger(__name__)
 
@@ -81,9 +82,9 @@ class ConfigStore:
         Raises:
             KubeError: the list could not be read; nothing was changed.
         """
-        collections = [
-            resource_path("trimtab.dev", "v1alpha1", "performanceconfigs", namespace) for namespace in self._namespaces
-        ] or [_COLLECTION]
+        collections = [resource_path(GROUP, VERSION, CONFIG_PLURAL, namespace) for namespace in self._namespaces] or [
+            _COLLECTION
+        ]
         # The watch goes on while the list is read: what it adds is not in the list, what it deletes may be.
         before = self.configs.keys() | self.invalid.keys()
         self._buried.clear()

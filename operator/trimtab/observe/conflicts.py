@@ -105,7 +105,9 @@ class _Front:
     standing: bool = False
     """Whether that value was not yet seen to be undone."""
     behind: int = 0
-    """Revision of the workload before we wrote: what is seen of it, or of one before, is older than our value."""
+    """Revision before we wrote: what is seen of it, or of one before, is older than our value."""
+    revision: int = 0
+    """Revision last seen."""
     generation: int = 0
     reverts: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=2))
     war: War | None = None
@@ -119,12 +121,12 @@ class RevertWatch:
 
     def __init__(self, war_seconds: float = WAR_SECONDS, truce_seconds: float = TRUCE_SECONDS) -> None:
         self._war_seconds, self._truce_seconds = war_seconds, truce_seconds
-        self._fronts: dict[tuple[str, Lever, str], _Front] = {}
+        self._fronts: dict[str, dict[tuple[Lever, str], _Front]] = {}
 
     def wrote(self, key: str, lever: Lever, value: float, *, revision: int = 0, subject: str = "") -> None:
-        """We set this value; `revision` is the workload's metadata.generation as last seen before, 0: not known."""
-        front = self._fronts.setdefault((key, lever, subject), _Front())
-        front.ours, front.standing, front.behind = value, True, revision
+        """We set this value; `revision` is the object's as last seen before, 0: that of the last sighting."""
+        front = self._fronts.setdefault(key, {}).setdefault((lever, subject), _Front())
+        front.ours, front.standing, front.behind = value, True, revision or front.revision
 
     def saw(
         self,
@@ -140,15 +142,14 @@ class RevertWatch:
     ) -> War | None:
         """This value stands, last written by this manager. Gives the war that is on, if any.
 
-        `generation` is that of the PerformanceConfig: a change of its spec ends a war. `revision` is that of the
-        workload: a mirror that lags shows what stood before our write, which nobody set back.
+        `generation` is that of the PerformanceConfig: a change of its spec ends a war. `revision` grows with each
+        write of the object (metadata.generation, or Unix seconds): a mirror that lags shows what stood before our
+        write, which nobody set back.
         """
-        front = self._fronts.setdefault((key, lever, subject), _Front(generation=generation))
-        if front.generation != generation:
-            front.generation, front.war = generation, None
-            front.reverts.clear()
+        front = self._fronts.setdefault(key, {}).setdefault((lever, subject), _Front(generation=generation))
+        self._settle(front, generation, now)
         if manager == OURS:
-            front.ours, front.standing = value, True
+            front.ours, front.standing, front.behind = value, True, max(front.behind, revision)
         elif 0 < revision <= front.behind:
             pass
         elif front.standing and front.ours is not None and value != front.ours and manager:
@@ -157,10 +158,27 @@ class RevertWatch:
             if len(front.reverts) == 2 and now - front.reverts[0][0] <= self._war_seconds:
                 front.war = War(manager, now, now + self._truce_seconds)
                 front.reverts.clear()
-        if front.war is not None and now >= front.war.until:
-            front.war = None
+        front.revision = revision
         return front.war
+
+    def wars(self, key: str, generation: int, now: float) -> dict[Lever, War]:
+        """Wars that are on over one resource, by lever, the latest of each."""
+        found: dict[Lever, War] = {}
+        for (lever, _), front in self._fronts.get(key, {}).items():
+            self._settle(front, generation, now)
+            if front.war is not None and (lever not in found or front.war.since > found[lever].since):
+                found[lever] = front.war
+        return found
 
     def forget(self, keep: set[str]) -> None:
         """Drop resources that are gone."""
-        self._fronts = {at: front for at, front in self._fronts.items() if at[0] in keep}
+        self._fronts = {key: fronts for key, fronts in self._fronts.items() if key in keep}
+
+    @staticmethod
+    def _settle(front: _Front, generation: int, now: float) -> None:
+        """End a war whose time is over, or whose spec was changed."""
+        if front.generation != generation:
+            front.generation, front.war = generation, None
+            front.reverts.clear()
+        if front.war is not None and now >= front.war.until:
+            front.war = None

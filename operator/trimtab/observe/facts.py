@@ -1,5 +1,6 @@
 """What observe gives back: the Observation for decide, and per resource the facts that act and record need."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from trimtab.kube.records import PodRecord, WorkloadRecord
 from trimtab.observe.config import ConfigRecord
 from trimtab.observe.conflicts import Hold
 from trimtab.observe.levers import Levers
+from trimtab.observe.spent import Spent
 from trimtab.observe.targets import Found
 
 
@@ -41,6 +43,10 @@ class Facts:
     """For the conditions Tuning and Limited, beside the Plan's own."""
     hold: Hold | None = None
     """A replica count that a person set; `fresh` once, for the event HumanScaled."""
+    arrival: float = math.nan
+    """Requests a second; NaN: not known."""
+    spent: Spent | None = None
+    """What it costs; None before prices are known."""
     sampled_at: float = 0.0
     """Unix time of the newest built-in measurement; 0: none yet."""
 

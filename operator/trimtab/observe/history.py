@@ -80,6 +80,7 @@ class History:
         self._datasources = {one.name: one for one in datasources}
         self._max_samples, self._max_days = max_samples, max_days
         self._done: set[tuple[str, str]] = set()
+        self._known: dict[str, Mapping[str, float]] = {}
         self._retries: dict[str, tuple[int, float]] = {}
 
     def wanted(self, seen: Seen, now: float) -> list[str]:
@@ -92,6 +93,10 @@ class History:
             and now >= self._retries.get(key, (0, 0.0))[1]
             and facts.config.spec.monitoring.datasource in self._datasources
         ]
+
+    def known(self, key: str, until: Mapping[str, float]) -> None:
+        """Usage of a resource that needs no reading: container key → Unix time up to which it is known."""
+        self._known[key] = until
 
     async def read(self, seen: Seen, keys: Collection[str], now: float) -> Past:
         """The history of these resources up to `now` (Unix seconds). Raises nothing but cancellation."""
@@ -107,7 +112,7 @@ class History:
                 break  # the others stay wanted, and are read next
             error, cut = "", False
             try:
-                wanted = _wanted(seen, group, keyed, now, self._max_days)
+                wanted = _wanted(seen, group, keyed, now, self._max_days, self._known)
                 found, cut = await self._namespace(source, namespace, wanted, now)
             except SourceError as refused:
                 error = refused.message
@@ -133,6 +138,7 @@ class History:
         """Drop resources that are gone; `keys` are those that are still there."""
         self._done = {known for known in self._done if known[0] in keys}
         self._retries = {key: retry for key, retry in self._retries.items() if key in keys}
+        self._known = {key: until for key, until in self._known.items() if key in keys}
 
     def _note(self, group: Sequence[Facts], error: str, now: float) -> None:
         for facts in group:
@@ -140,6 +146,7 @@ class History:
             if not error:
                 self._done.add((key, facts.config.uid))
                 self._retries.pop(key, None)
+                self._known.pop(key, None)
                 continue
             attempts = self._retries.get(key, (0, 0.0))[0]
             wait = RETRY_SECONDS[min(attempts, len(RETRY_SECONDS) - 1)]
@@ -180,9 +187,17 @@ class History:
 
 
 def _wanted(
-    seen: Seen, group: Sequence[Facts], keyed: list[str], now: float, max_days: float
+    seen: Seen,
+    group: Sequence[Facts],
+    keyed: list[str],
+    now: float,
+    max_days: float,
+    known: Mapping[str, Mapping[str, float]],
 ) -> dict[str, list[_Wanted]]:
-    """Container name → the resources that tune one of that name; their keys are added to `keyed`."""
+    """Container name → the resources that tune one of that name; their keys are added to `keyed`.
+
+    What a checkpoint knows is left out: a point of the history stands for the step before it.
+    """
     found: dict[str, list[_Wanted]] = {}
     containers = seen.observation.containers
     rows: dict[int, list[int]] = {}
@@ -194,8 +209,11 @@ def _wanted(
             continue
         regex = re.compile(PodMatcher.owner(target.kind, target.name).regex, re.ASCII)
         days = min(max_days, float(facts.config.spec.monitoring.retention_days))
+        until = known.get(facts.config.key, {})
         for row in rows.get(facts.row, ()):
-            found.setdefault(str(containers.name[row]), []).append(_Wanted(len(keyed), regex, now - days * DAY))
+            after = until.get(str(containers.key[row]), -np.inf) + BACKFILL_STEP_SECONDS
+            start = max(now - days * DAY, after)
+            found.setdefault(str(containers.name[row]), []).append(_Wanted(len(keyed), regex, start))
             keyed.append(str(containers.key[row]))
     return found
 

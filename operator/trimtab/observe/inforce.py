@@ -1,11 +1,12 @@
 """What is in force on a container: the profile's values while its template is the one they were learned from."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trimtab.api.quantity import Quantity
-from trimtab.api.tuningprofile import ProfileContainer, ProfileEntry
+from trimtab.api.tuningprofile import ProfileEntry
+from trimtab.kube.inforce import learned_from
+from trimtab.kube.loans import NO_LOAN, Lent
 from trimtab.kube.records import ContainerSpec, ProfileRecord, WorkloadRecord
 from trimtab.observe.config import ConfigRecord
 
@@ -22,6 +23,8 @@ class InForce:
     """Knob variables that the profile sets."""
     applied: bool = False
     """The profile rules; otherwise the template does."""
+    lent: Lent = NO_LOAN
+    """CPU that running pods have on top."""
     outdated: bool = False
     """The profile has values, but they were learned from another template (RULES 3)."""
 
@@ -40,7 +43,8 @@ def in_force(container: ContainerSpec, entry: ProfileEntry | None) -> InForce:
     template = InForce(container.cpu, container.memory, container.cpu_limit, container.memory_limit)
     if listed is None:
         return template
-    if not _learned_from(container, listed):
+    requests, limits = (container.cpu, container.memory), (container.cpu_limit, container.memory_limit)
+    if not learned_from(listed, requests, limits, container.env):
         return InForce(container.cpu, container.memory, container.cpu_limit, container.memory_limit, outdated=True)
     return InForce(
         cpu=_value(listed.requests, "cpu", container.cpu),
@@ -49,24 +53,8 @@ def in_force(container: ContainerSpec, entry: ProfileEntry | None) -> InForce:
         memory_limit=_value(listed.limits, "memory", container.memory_limit),
         env=dict(listed.env),
         applied=True,
+        lent=Lent.of(listed.lent),
     )
-
-
-def _learned_from(container: ContainerSpec, listed: ProfileContainer) -> bool:
-    """Whether the template still has exactly the values that the entry was learned from."""
-    same = (
-        _same(listed.template_requests.get("cpu"), container.cpu)
-        and _same(listed.template_requests.get("memory"), container.memory)
-        and _same(listed.template_limits.get("cpu"), container.cpu_limit)
-        and _same(listed.template_limits.get("memory"), container.memory_limit)
-    )
-    names = {*listed.env, *listed.template_env}
-    return same and all(listed.template_env.get(name) == container.env.get(name) for name in names)
-
-
-def _same(quantity: Quantity | None, value: float) -> bool:
-    # A tenth of a millicore or of a byte is no difference: quantities carry thousandths.
-    return math.isnan(value) if quantity is None else math.isclose(float(quantity), value, rel_tol=1e-9, abs_tol=1e-4)
 
 
 def _value(amounts: Mapping[str, Quantity], name: str, otherwise: float) -> float:

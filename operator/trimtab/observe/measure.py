@@ -1,6 +1,7 @@
 """Numbers of one workload out of its namespace's readings. What was not measured is NaN or left out, never zero."""
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 
 from trimtab.api.answers import REASONS, Answer, AnswerKind, no_value
@@ -20,6 +21,10 @@ BUILT_IN_PARTS: dict[str, tuple[Builtin, ...]] = {
 """Built-in metrics and what they are the sum of, over the pods."""
 MIN_KNOWN_SHARE = 0.5
 """A total is estimated from the pods that were measured when these are at least this share of them."""
+
+_LONGEST_START = 3600.0
+IDLE_CORES = 0.05
+"""Mean CPU of a pod below which one pod's share says nothing about the others'."""
 
 
 def is_fresh(view: View, kept: Kept[dict[Builtin, Readings]] | None, now: float) -> bool:
@@ -52,6 +57,16 @@ def has_full_window(view: View, pod: PodRecord, at: float) -> bool:
     return at - max(pod.started, pod.created) >= window
 
 
+def startup_seconds(pods: Sequence[PodRecord]) -> float:
+    """Seconds from creation until ready, the median of the ready pods; NaN: none is.
+
+    A pod that became ready an hour or more after its creation had lost its readiness meanwhile, and is left out.
+    """
+    took = [pod.ready_since - pod.created for pod in pods if pod.ready and pod.ready_since > 0 and pod.created > 0]
+    took = [seconds for seconds in took if 0 <= seconds < _LONGEST_START]
+    return statistics.median(took) if took else math.nan
+
+
 def pod_cpu(view: View, pod: PodRecord, values: dict[tuple[str, str], float]) -> float:
     """Cores that the measured containers of a pod use; NaN unless all of them were measured."""
     return math.fsum(values.get((pod.name, name), math.nan) for name in view.measured) if view.measured else math.nan
@@ -73,6 +88,24 @@ def workload_cpu(view: View, now: float) -> float:
     if not known or len(known) < MIN_KNOWN_SHARE * len(pods):
         return math.nan
     return math.fsum(known) / len(known) * len(pods)
+
+
+def imbalance(view: View, now: float) -> float:
+    """CPU of the busiest ready pod over the mean of the ready pods, 1 where they are idle or fewer than two.
+
+    Pods without a full window are left out; NaN when fewer than half of the others were measured.
+    """
+    values = fast_readings(view, Builtin.CPU, now)
+    if view.fast is None:
+        return math.nan
+    pods = [pod for pod in view.live if pod.ready and has_full_window(view, pod, view.fast.at)]
+    if len(pods) < 2:
+        return 1.0
+    known = [number for number in (pod_cpu(view, pod, values) for pod in pods) if not math.isnan(number)]
+    if len(known) < MIN_KNOWN_SHARE * len(pods):
+        return math.nan
+    mean = math.fsum(known) / len(known)
+    return max(known) / mean if mean >= IDLE_CORES else 1.0
 
 
 def cpu_per_request(view: View, pods: Iterable[PodRecord], rate: float, now: float) -> float:

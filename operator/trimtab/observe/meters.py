@@ -1,11 +1,12 @@
 """What measures one metric of one resource: a declared query, a preset read by pod, or a fault with its remedy."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trimtab.api.answers import Answer, AnswerKind, no_value
 from trimtab.api.datasource import Datasource
-from trimtab.api.monitoring import Better, Metric, Scope
+from trimtab.api.monitoring import Better, Metric, Objective, Scope
 from trimtab.api.reasons import Reason
 from trimtab.api.spec import PerformanceConfigSpec
 from trimtab.observe.arrivals import REQUEST_UNITS, arrival_preset, arrival_query
@@ -14,6 +15,7 @@ from trimtab.observe.presetbatch import PresetBatch
 from trimtab.observe.presets import Preset
 from trimtab.observe.promql import Query, parse
 from trimtab.observe.source import Sample
+from trimtab.observe.tokens import token_queries
 
 _SECONDS = frozenset({"s", "sec", "second", "seconds", "ms", "millisecond", "milliseconds"})
 
@@ -68,6 +70,19 @@ class MetricPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Goal:
+    """One service level objective, ready to be measured: from a metric's answers, or by two queries of its own."""
+
+    objective: Objective
+    digest: str
+    """Tells this definition from an edited one."""
+    metric: MetricPlan | None = None
+    """The declared metric; None for a built-in one, and for queries of its own."""
+    good: Meter | None = None
+    total: Meter | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plans:
     """Every declared metric of one resource; made once for each generation of its spec."""
 
@@ -79,6 +94,10 @@ class Plans:
     """The declared metric that is the arrival rate itself; empty where it is derived."""
     judged: MetricPlan | None = None
     """The target metric that trials go by: the first latency by pod."""
+    goals: tuple[Goal, ...] = ()
+    """Service level objectives."""
+    tokens: Mapping[str, Meter] = field(default_factory=dict)
+    """What LLM tokens cost, by the names of tokens.py; empty without prices."""
 
 
 def plan_metrics(
@@ -94,7 +113,27 @@ def plan_metrics(
     by_pod = [plan for plan in targets if plan.by_pod]
     judged = next((plan for plan in by_pod if plan.latency), None) or next(iter(by_pod), None)
     arrival, name = _arrival(plans, judged, datasource, presets, namespace)
-    return Plans(datasource, plans, arrival, name, judged)
+    goals = tuple(_goal(objective, plans, datasource) for objective in spec.monitoring.objectives)
+    tokens: dict[str, Meter] = {
+        name: _query_meter(name, text, by_pod=True) for name, text in token_queries(spec.cost).items()
+    }
+    return Plans(datasource, plans, arrival, name, judged, goals, tokens)
+
+
+def _goal(objective: Objective, plans: Sequence[MetricPlan], datasource: Datasource | None) -> Goal:
+    metric = next((plan for plan in plans if plan.metric.name == objective.metric), None)
+    stated = (objective.model_dump_json(exclude={"target"}), metric.metric.model_dump_json() if metric else "")
+    digest = hashlib.sha256("\n".join(stated).encode()).hexdigest()[:8]
+    if objective.good is None or objective.total is None:
+        return Goal(objective, digest, metric)
+    by_pod = objective.scope is Scope.WORKLOAD
+    if datasource is None:
+        return Goal(objective, digest)
+    sides = {
+        side: _query_meter(f"{objective.name}.{side}", text, by_pod=by_pod)
+        for side, text in (("good", objective.good), ("total", objective.total))
+    }
+    return Goal(objective, digest, None, sides["good"], sides["total"])
 
 
 def _plan(

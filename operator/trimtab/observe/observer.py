@@ -15,6 +15,7 @@ from trimtab.decide.observation import (
     Containers,
     Knobs,
     Lever,
+    Objectives,
     Observation,
     Samples,
     Targets,
@@ -27,11 +28,16 @@ from trimtab.observe.asker import Asker
 from trimtab.observe.builtin import Builtin
 from trimtab.observe.config import ConfigRecord, elders, pace
 from trimtab.observe.conflicts import Hold, HumanHolds, RevertWatch, War
+from trimtab.observe.costs import Spending
 from trimtab.observe.facts import Facts, Seen
+from trimtab.observe.goals import GoalRows, register_goals
+from trimtab.observe.headroom import Room, room
 from trimtab.observe.measure import built_in_answers, slow_readings
 from trimtab.observe.meters import Plans, PresetMeter, plan_metrics
 from trimtab.observe.ooms import OomWatch
 from trimtab.observe.presets import Preset
+from trimtab.observe.prices import PriceBook
+from trimtab.observe.reverts import STANDS, of_pods, of_profile, watch_reverts
 from trimtab.observe.rows import (
     Row,
     alert_rows,
@@ -72,6 +78,7 @@ class Observer:
         usable = (one for one in settings.datasources if one.name in sources)
         self._datasources: dict[str, Datasource] = {one.name: one for one in usable}
         self._asker = Asker(sources, self._datasources)
+        self._spending = Spending(PriceBook(sources, self._datasources, settings.prices))
         self._excluded = frozenset({own_namespace} - {""})
         self._windows, self._reverts, self._holds, self._ooms = Windows(), RevertWatch(), HumanHolds(), OomWatch()
         self._plans: dict[str, tuple[tuple[str, int], Plans]] = {}
@@ -79,6 +86,7 @@ class Observer:
         self._due: dict[str, float] = {}
         self._sampled: dict[str, float] = {}
         self._revisions: dict[str, int] = {}
+        self._goals = GoalRows()
 
     async def observe(self, configs: Mapping[str, ConfigRecord], now: float) -> Seen:
         """What is, at `now` (Unix seconds). An error of one resource is its own; the others go on."""
@@ -87,6 +95,7 @@ class Observer:
         older = elders(configs.values())
         self._world.follow(_other_targets(configs.values()))
         self._asker.begin()
+        self._spending.begin()
         facts: dict[str, Facts] = {}
         views: list[View] = []
         for place, (key, config) in enumerate(configs.items()):
@@ -96,6 +105,7 @@ class Observer:
                 views.append(looked)
             else:
                 facts[key] = looked
+        self._spending.start(now)
         await self._asker.round(now, self._pace, self._pace * BUDGET_SHARE)
         answered = []
         for place, view in enumerate(views):
@@ -109,13 +119,21 @@ class Observer:
         facts |= done
         return Seen(observation, {key: facts[key] for key in configs}, tuple(self._world.notes()))
 
-    def wrote(self, key: str, lever: Lever, value: float) -> None:
-        """Tell that a value was written, so that a revert is noticed even when it comes before the next look."""
-        self._reverts.wrote(key, lever, value, revision=self._revisions.get(key, 0))
+    def wrote(self, key: str, lever: Lever, value: float, subject: str = "", *, shaped: bool = False) -> None:
+        """Tell that a value was written, so that a revert is noticed even when it comes before the next look.
+
+        `subject` is the container or knob, `shaped` that it was written into the profile, not to running pods.
+        """
+        if lever is Lever.REPLICAS:
+            self._reverts.wrote(key, lever, value, revision=self._revisions.get(key, 0))
+            return
+        for place in (of_profile, of_pods) if shaped else (of_pods,):
+            self._reverts.wrote(key, lever, STANDS, subject=place(subject))
 
     async def close(self) -> None:
         """Give up questions that are being asked. The sources are the caller's to close."""
         await self._asker.close()
+        await self._spending.close()
 
     def plans(self, config: ConfigRecord) -> Plans:
         """How the metrics of a resource are measured."""
@@ -149,12 +167,18 @@ class Observer:
             due=self._is_due(config, now),
         )
         register(view, self._asker)
+        register_goals(view, self._asker)
+        self._spending.register(view, self._asker)
         return view
 
     def _take(self, view: View, now: float) -> None:
         """Read the answers; anything that raises here leaves the resource out."""
+        profile = self._world.profile(view.config.namespace)
+        foreign, generation = (profile.foreign, profile.generation) if profile is not None else ({}, 0)
+        watch_reverts(self._reverts, view, foreign, generation, now)
         take_answers(view, self._asker, now)
         view.metrics |= built_in_answers(view, now)
+        self._spending.take(view, self._asker, self._world.nodes(), now)
         window = cpu_window(view.plans.datasource) if view.plans.datasource is not None else SLOW_SECONDS
         counts = slow_readings(view, Builtin.OOM, now)
         for name in view.tuned:
@@ -165,8 +189,9 @@ class Observer:
                 self._ooms.counted(key, increase, view.slow.at, window, view.forces[name].memory_limit)
 
     async def _assemble(self, views: list[View], now: float) -> tuple[Observation, dict[str, Facts]]:
-        nodes = self._largest_node()
-        tables: dict[str, list[Row]] = {name: [] for name in ("workloads", "targets", "samples", "knobs", "alerts")}
+        nodes = room(self._world.nodes(), self._world.pods_everywhere())
+        named = ("workloads", "targets", "samples", "knobs", "alerts", "objectives")
+        tables: dict[str, list[Row]] = {name: [] for name in named}
         containers: list[Row] = []
         blocks: dict[int, tuple[Block, ...]] = {}
         facts: dict[str, Facts] = {}
@@ -191,11 +216,12 @@ class Observer:
             samples=Samples.of(tables["samples"]),
             knobs=Knobs.of(tables["knobs"]),
             alerts=Alerts.of(tables["alerts"]),
+            objectives=Objectives.of(tables["objectives"]),
             blocks=blocks,
         )
         return observation, facts
 
-    def _rows(self, view: View, row: int, first: int, nodes: tuple[float, float], now: float) -> dict[str, list[Row]]:
+    def _rows(self, view: View, row: int, first: int, nodes: Room, now: float) -> dict[str, list[Row]]:
         ranges = self._world.limit_ranges(view.config.namespace)
         containers = container_rows(view, row, self._ooms, ranges, now)
         return {
@@ -205,6 +231,7 @@ class Observer:
             "samples": self._samples(view, first, len(containers), now),
             "knobs": knob_rows(view, row, now),
             "alerts": alert_rows(view, row),
+            "objectives": self._goals.rows(view, row, self._asker, now),
         }
 
     def _samples(self, view: View, first: int, count: int, now: float) -> list[Row]:
@@ -234,7 +261,8 @@ class Observer:
             now=now,
             revision=target.generation,
         )
-        return {Lever.REPLICAS: war} if war is not None else {}
+        wars = self._reverts.wars(config.key, config.generation, now)
+        return wars | ({Lever.REPLICAS: war} if war is not None else {})
 
     def _hold(self, config: ConfigRecord, target: WorkloadRecord, now: float) -> Hold | None:
         return self._holds.seen(
@@ -252,17 +280,11 @@ class Observer:
         self._reverts.forget(keys)
         self._holds.forget(keys)
         self._ooms.forget(keys, now)
+        self._goals.forget(keys)
+        self._spending.forget(keys)
         for table in (self._plans, self._due, self._sampled, self._revisions):
             for gone in table.keys() - keys:
                 del table[gone]
-
-    def _largest_node(self) -> tuple[float, float]:
-        """Largest allocatable CPU and memory of one node; infinite when nodes can't be seen."""
-        nodes = [node for node in self._world.nodes() if node.schedulable]
-        return (
-            max((node.cpu for node in nodes if node.cpu > 0), default=math.inf),
-            max((node.memory for node in nodes if node.memory > 0), default=math.inf),
-        )
 
 
 async def _breathe(place: int) -> None:
@@ -310,5 +332,7 @@ def _facts(view: View, row: int) -> Facts:
         entry=view.entry,
         remarks=tuple(view.remarks),
         hold=view.hold,
+        arrival=view.arrival,
+        spent=view.spent,
         sampled_at=view.fast.at if view.fast is not None and view.fast.result is not None else 0.0,
     )

@@ -8,14 +8,18 @@ from trimtab.api.behavior import PolicyType, ScalingRules, SelectPolicy
 from trimtab.api.constraints import ContainerBounds, Knob, KnobRole, LimitsPolicy
 from trimtab.api.monitoring import Better, Severity
 from trimtab.api.quantity import Quantity
+from trimtab.api.spec import Prefer
 from trimtab.decide.observation import INF, NAN
+from trimtab.kube.loans import borrowers
 from trimtab.kube.records import LimitRangeRecord, PodRecord
 from trimtab.observe.builtin import Builtin
-from trimtab.observe.inforce import InForce
+from trimtab.observe.headroom import Room, has_sizes, node_free_cpu
 from trimtab.observe.measure import (
     cpu_per_request,
     fast_readings,
     has_full_window,
+    imbalance,
+    startup_seconds,
     throttled,
     working_set,
     workload_cpu,
@@ -27,11 +31,16 @@ from trimtab.observe.view import View
 Row = dict[str, object]
 _SELECT = {SelectPolicy.MAX: 0, SelectPolicy.MIN: 1, SelectPolicy.DISABLED: 2}
 SIMPLE_ALERT_SECONDS = 300.0
+_DEFAULT_UTILIZATION = 70
+"""Percent, where the resource does not say: where learning starts."""
 NO_ANSWER = math.inf
+_ROOM = {Prefer.COST: 0.02, Prefer.BALANCED: 0.08, Prefer.LATENCY: 0.25}
+_UTILIZATION = {Prefer.COST: 0.10, Prefer.BALANCED: 0.0, Prefer.LATENCY: -0.15}
+"""What optimization.prefer means: room kept below a latency target before a cut, and points on the utilisation."""
 
 
-def workload_row(view: View, nodes: tuple[float, float], now: float) -> Row:
-    """A row of Workloads; `nodes` are the largest allocatable CPU and memory of one node."""
+def workload_row(view: View, nodes: Room, now: float) -> Row:
+    """A row of Workloads."""
     spec, target = view.config.spec, view.target
     constraints, behavior = spec.optimization.constraints, spec.optimization.behavior
     bounds = constraints.replicas
@@ -40,6 +49,7 @@ def workload_row(view: View, nodes: tuple[float, float], now: float) -> Row:
         "key": view.config.key,
         "template": target.template_hash,
         "acting": view.stopped is None,
+        "recommending": view.recommends,
         "due": view.due,
         "rollout": is_rolling_out(target),
         "window_closed": view.window.closed,
@@ -52,16 +62,24 @@ def workload_row(view: View, nodes: tuple[float, float], now: float) -> Row:
         "arrival_rate": view.arrival,
         "cpu_usage": workload_cpu(view, now),
         "cpu_per_pod": _cpu_per_pod(view),
-        "target_utilization": behavior.target_utilization_percent / 100.0,
+        "target_utilization": _utilization(behavior.target_utilization_percent, spec.optimization.prefer),
+        "utilization_fixed": behavior.target_utilization_percent is not None,
+        "startup_seconds": startup_seconds(view.live),
+        "room": _ROOM[spec.optimization.prefer],
         "verify_seconds": float(behavior.verify_seconds),
         "trial_seconds": float(behavior.trial_seconds),
         "min_history_seconds": float(behavior.min_history_seconds),
+        "cpu_overrun_rate": float(behavior.cpu_overrun_rate) if behavior.cpu_overrun_rate is not None else math.nan,
         "moves_per_day": constraints.disruption.max_moves_per_day,
         "resizes_per_day": constraints.disruption.max_resizes_per_day,
         "max_memory": float(ceiling) if ceiling is not None else INF,
         "extra_pods": len(view.live_trials),
-        "node_cpu": nodes[0],
-        "node_memory": nodes[1],
+        "node_cpu": nodes.cpu,
+        "node_memory": nodes.memory,
+        **_cost(view),
+        "imbalance": imbalance(view, now),
+        "metrics_lost": sum(_lost(view.metrics.get(metric.name)) for metric in spec.monitoring.metrics),
+        "node_free_cpu": node_free_cpu(view.live, nodes.free),
         **_policies("up", behavior.scale_up),
         **_policies("down", behavior.scale_down),
     }
@@ -121,7 +139,11 @@ def container_rows(
                 "guaranteed": qos == "Guaranteed",
                 "throttled": throttled(view, bounds.name, now),
                 "working_set": working_set(view, bounds.name, now),
-                "off": sum(1 for pod in view.live if not _has_sizes(pod, bounds.name, force)),
+                "off": sum(1 for pod in view.live if not has_sizes(pod, bounds.name, force)),
+                "lent": force.lent.cpu,
+                "lent_before": force.lent.before if force.lent.cpu > 0 else 0.0,
+                "lent_until": force.lent.until,
+                "borrowers": borrowers(view.live, force.lent),
                 "oom_at": kill.at,
                 "oom_limit": kill.limit,
             }
@@ -140,20 +162,6 @@ def container_bounds(bounds: ContainerBounds, ranges: Sequence[LimitRangeRecord]
         # Where the two leave nothing, the LimitRange is what the API server enforces.
         row |= {f"{name}_min": min(low, high), f"{name}_max": high}
     return row
-
-
-def _has_sizes(pod: PodRecord, name: str, force: InForce) -> bool:
-    """Whether a pod's container has what is in force, and the kubelet says so. What is not stated counts as had."""
-    stated = next((container for container in pod.containers if container.name == name), None)
-    had = next((state for state in pod.states if state.name == name), None)
-    return not pod.resize and all(
-        math.isnan(getattr(force, amount))
-        or math.isnan(getattr(found, amount))
-        or math.isclose(getattr(found, amount), getattr(force, amount), rel_tol=1e-9, abs_tol=1e-4)
-        for found in (stated, had)
-        if found is not None
-        for amount in ("cpu", "memory", "cpu_limit", "memory_limit")
-    )
 
 
 def sample_rows(view: View, first: int, count: int, now: float, span: float) -> list[Row]:
@@ -301,13 +309,31 @@ def _cpu_per_pod(view: View) -> float:
 
 
 def _policies(side: str, rules: ScalingRules) -> Row:
+    window = rules.stabilization_window_seconds
     return {
-        f"{side}_window": float(rules.stabilization_window_seconds),
+        f"{side}_window": NAN if window is None else float(window),
         f"{side}_select": _SELECT[rules.select_policy],
         f"{side}_value": [float(policy.value) for policy in rules.policies],
         f"{side}_percent": [policy.type is PolicyType.PERCENT for policy in rules.policies],
         f"{side}_period": [float(policy.period_seconds) for policy in rules.policies],
     }
+
+
+def _cost(view: View) -> Row:
+    budget, spent = view.config.spec.cost.monthly_budget, view.spent
+    row: Row = {"monthly_budget": _number(budget, NAN), "tuned": any(one.applied for one in view.forces.values())}
+    if spent is not None:
+        row |= {"cost_per_hour": spent.total, "cost_cpu": spent.cores}
+        row |= {"cost_memory": spent.memory, "nodes_cost": spent.bill}
+    return row
+
+
+def _utilization(stated: int | None, prefer: Prefer) -> float:
+    return min(max((stated or _DEFAULT_UTILIZATION) / 100.0 + _UTILIZATION[prefer], 0.10), 0.95)
+
+
+def _lost(answer: Answer | None) -> bool:
+    return answer is None or answer.kind not in (AnswerKind.VALUE, AnswerKind.NO_TRAFFIC)
 
 
 def _answered(answer: Answer | None) -> Row:

@@ -21,6 +21,7 @@ from trimtab.observe.conflicts import Hold, War
 from trimtab.observe.inforce import InForce, entry_of, in_force
 from trimtab.observe.levers import Levers, judge
 from trimtab.observe.meters import Plans
+from trimtab.observe.spent import Spent
 from trimtab.observe.targets import Found, is_rolling_out
 from trimtab.observe.windows import WindowVerdict
 
@@ -45,10 +46,14 @@ class View:
     """By container of the template."""
     hold: Hold | None
     due: bool
+    recommends: bool = False
+    """Nothing may be moved, and what would be is told."""
     remarks: list[Remark] = field(default_factory=list)
     metrics: dict[str, Answer] = field(default_factory=dict)
     fast: Kept[dict[Builtin, Readings]] | None = None
     slow: Kept[dict[Builtin, Readings]] | None = None
+    spent: Spent | None = None
+    """What it costs now; None before prices are known."""
     arrival: float = math.nan
     trial_latency: float = math.nan
     base_latency: float = math.nan
@@ -131,6 +136,8 @@ def build_view(
         )
     )
     profile = world.profile(config.namespace)
+    stopped = stop_reason(config, target, world, settings, elder)
+    advised = (Reason.RECOMMEND_ONLY, Reason.OPERATOR_MODE)
     entry = entry_of(profile, config, target)
     view = View(
         config=config,
@@ -140,7 +147,8 @@ def build_view(
         pods=pods,
         trials=trials,
         levers=levers,
-        stopped=stop_reason(config, target, world, settings, elder),
+        stopped=stopped,
+        recommends=stopped is not None and stopped[0] in advised and settings.mode is not Mode.OBSERVE,
         window=window,
         entry=entry,
         forces={container.name: in_force(container, entry) for container in target.containers},

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from trimtab.api.privacy import Privacy
 from trimtab.api.reasons import Reason
 from trimtab.kube.client import KubeClient
 from trimtab.kube.errors import KubeError, NotFound
@@ -74,6 +75,8 @@ class EventRecorder:
     instance: str
     allowed: Callable[[], Awaitable[bool]] = _always
     write_seconds: float = 5.0
+    privacy: Privacy = field(default_factory=Privacy)
+    """What notes may show."""
     write_every: float = 60.0
     """A counted repeat is written at most this often; the count in between is kept."""
     _series: OrderedDict[str, _Series] = field(default_factory=OrderedDict)
@@ -88,10 +91,14 @@ class EventRecorder:
         *,
         warning: bool = False,
         action: str = "Tune",
+        series: str | None = None,
     ) -> bool:
-        """Emit one event; returns whether something was written. Never raises for a refused write."""
-        note = _clipped(note)
-        identity = "\n".join((regarding.uid, reason, note))
+        """Emit one event; returns whether something was written. Never raises for a refused write.
+
+        Repeats are told by `series`, by default the note: one whose numbers differ each time needs a name of its own.
+        """
+        note = _clipped(self.privacy.clean(note))
+        identity = "\n".join((regarding.uid, reason, note if series is None else series))
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
         known = self._series.get(key)
         if known is not None and now - known.last <= SERIES_SECONDS:

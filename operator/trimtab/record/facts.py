@@ -66,6 +66,68 @@ class AlertFact:
     threshold: float
     below: bool
     changed: bool
+    derived: bool = False
+    """Built in or made from an objective: nobody declared it, and only its own firing is news."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveFact:
+    """One service level objective; NaN for what is not known."""
+
+    name: str
+    target: float
+    attainment: float
+    known: float
+    """Share of the window that is known."""
+    burn: Mapping[str, float]
+    """Burn rate by window."""
+    weeks: tuple[tuple[float, float, float], ...]
+    """(Unix time of its start, attainment, seconds known) of each week, the present one first."""
+
+    @property
+    def budget(self) -> float:
+        """Share of the error budget that is left."""
+        return 1 - (1 - self.attainment) / (1 - self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCostFact:
+    """What a unit of work cost over a period: as CostPlan.baseline."""
+
+    hours: float
+    cost: float
+    units: float
+    error: float
+    cpu: float
+    memory: float
+    nodes: float
+
+
+@dataclass(frozen=True, slots=True)
+class CostFact:
+    """What a workload costs and saves; money a month, NaN for what is not known."""
+
+    currency: str
+    prices: str
+    problems: tuple[str, ...]
+    mean: float
+    """An hour, over the last day."""
+    parts: Mapping[str, float]
+    """compute, storage and api, an hour now."""
+    bill: float
+    """What all nodes of the cluster cost an hour; 0: not known."""
+    budget_used: float
+    """0: there is no budget."""
+    verdict: str
+    by_requests: bool
+    saved: float
+    low: float
+    high: float
+    freed_cpu: float
+    freed_memory: float
+    bill_reduced: float
+    baseline: UnitCostFact
+    actual: UnitCostFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +158,8 @@ class Facts:
     remarks: tuple[Remark, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     alerts: tuple[AlertFact, ...] = ()
+    objectives: tuple[ObjectiveFact, ...] = ()
+    cost: CostFact | None = None
     recommendation: Recommendation = field(default_factory=Recommendation)
     applied: Applied = field(default_factory=Applied)
     ready: int | None = None

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trimtab.api.conditions import ConditionType
+from trimtab.api.group import API_VERSION, CONFIG_KIND, CONFIG_PLURAL, GROUP, VERSION
+from trimtab.api.monitoring import Severity
+from trimtab.api.privacy import TEXTS, Privacy
 from trimtab.api.reasons import Reason, find_reason
 from trimtab.api.status import AlertState, Condition, OutcomeState, PerformanceConfigStatus
 from trimtab.decide.plan import Decision
@@ -19,11 +22,10 @@ from trimtab.record.events import EventRecorder, Regarding
 from trimtab.record.facts import AlertFact, Facts
 from trimtab.record.journal import Journal, amount, lever_name
 from trimtab.record.metrics import OperatorMetrics
-from trimtab.record.status import DAY, Written, build, document_of, worth_writing
+from trimtab.record.status import DAY, NUMBERS_EVERY, Written, build, document_of, numbers_every, worth_writing
 
 _log = logging.getLogger(__name__)
 
-GROUP, VERSION, KIND, PLURAL = "trimtab.dev", "v1alpha1", "PerformanceConfig", "performanceconfigs"
 CONCURRENCY = 8
 BUDGET_SECONDS = 10.0
 """Time for writing in one tick; what is left over is written in the next ones, the longest unwritten first."""
@@ -33,7 +35,8 @@ _OUTCOME_REASONS = {
     OutcomeState.CONFOUNDED: Reason.MOVE_CONFOUNDED,
     OutcomeState.FAILED: Reason.MOVE_FAILED,
 }
-_WARNINGS = frozenset({Reason.MOVE_ROLLED_BACK, Reason.MOVE_FAILED, Reason.ALERT_FIRING, Reason.RAISED_AFTER_OOM})
+QUIET = frozenset({OutcomeState.KEPT, OutcomeState.CONFOUNDED})
+_WARNINGS = frozenset({Reason.MOVE_ROLLED_BACK, Reason.MOVE_FAILED, Reason.RAISED_AFTER_OOM})
 # A change of these conditions to this status is worth an event: (type, status) → warning.
 _TELLING: dict[tuple[str, str], bool] = {
     (ConditionType.STALLED, "True"): True,
@@ -58,6 +61,8 @@ class Recorder:
     may_write: Callable[[bool], Awaitable[bool]]
     write_seconds: float = 5.0
     clock: Callable[[], float] = time.monotonic
+    privacy: Privacy = field(default_factory=Privacy)
+    """What texts of a status may show."""
     journal: Journal = field(default_factory=Journal)
     _uids: dict[str, str] = field(default_factory=dict)
     _written: dict[str, Written] = field(default_factory=dict)
@@ -71,6 +76,11 @@ class Recorder:
         self._conditions[key] = list(status.conditions)
         # Oldest first: `note` puts each on top.
         self.journal.note(sorted(decisions, key=lambda decision: decision.time))
+
+    def last(self, key: str) -> PerformanceConfigStatus | None:
+        """The status that was last written of a resource; None before the first one."""
+        written = self._written.get(key)
+        return PerformanceConfigStatus.model_validate(written.document) if written is not None else None
 
     async def record(self, facts: Mapping[str, Facts], decisions: Iterable[Decision], now: float) -> None:
         """Say what is new about every resource. One resource's failure never stops the others."""
@@ -122,7 +132,7 @@ class Recorder:
         shown = self.journal.of(facts.key, now - retention)
         before = self._conditions.get(facts.key, [])
         status = build(facts, shown, before, now)
-        regarding = Regarding(f"{GROUP}/{VERSION}", KIND, facts.namespace, facts.name, facts.uid)
+        regarding = Regarding(API_VERSION, CONFIG_KIND, facts.namespace, facts.name, facts.uid)
         for decision in decisions:
             await self._tell_decision(regarding, decision, now)
         for alert in facts.alerts:
@@ -135,17 +145,17 @@ class Recorder:
         await self._write(facts, document_of(status), now)
 
     async def _write(self, facts: Facts, document: dict[str, Any], now: float) -> None:
-        if not worth_writing(self._written.get(facts.key), document, now):
+        if not worth_writing(self._written.get(facts.key), document, now, numbers_every(len(self._uids))):
             return
         if not await self.may_write(any(alert.changed for alert in facts.alerts)):
             return
-        path = resource_path(GROUP, VERSION, PLURAL, facts.namespace, facts.name, "status")
+        path = resource_path(GROUP, VERSION, CONFIG_PLURAL, facts.namespace, facts.name, "status")
         body = {
-            "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": KIND,
+            "apiVersion": API_VERSION,
+            "kind": CONFIG_KIND,
             # The uid makes the write fail for a namesake that was created in the meantime.
             "metadata": {"name": facts.name, "namespace": facts.namespace, "uid": facts.uid},
-            "status": document,
+            "status": self.privacy.cleaned(document, texts=TEXTS),
         }
         try:
             await self.client.apply(path, body, force=True, timeout_seconds=self.write_seconds)
@@ -163,10 +173,13 @@ class Recorder:
         change = f"{lever_name(decision)} {before} → {after}"
         outcome = _OUTCOME_REASONS.get(decision.outcome)
         if outcome is None:
-            if decision.outcome in (OutcomeState.PENDING, OutcomeState.RECOMMENDED, OutcomeState.VERIFYING):
+            # That it is in force now is no news of its own: the condition Tuning says so, and an event is a write.
+            if decision.outcome in (OutcomeState.PENDING, OutcomeState.RECOMMENDED):
                 reason, note = decision.reason, f"{change}: {decision.message} [{decision.id}]"
                 await self._emit(regarding, reason, note, now)
             return
+        if decision.outcome in QUIET and numbers_every(len(self._uids)) > NUMBERS_EVERY:
+            return  # in a large fleet, what did no harm is told by the status and the journal alone
         await self._emit(regarding, outcome, f"{change}: {decision.outcome_message} [{decision.id}]", now)
 
     async def _tell_alert(self, regarding: Regarding, alert: AlertFact, now: float) -> None:
@@ -175,13 +188,14 @@ class Recorder:
         match alert.state:
             case AlertState.FIRING:
                 note = f"{who}: {value}, {side} {alert.threshold:.3g}."
-                await self._emit(regarding, Reason.ALERT_FIRING, note, now)
+                quiet = alert.severity == Severity.INFO
+                await self._emit(regarding, Reason.ALERT_FIRING, note, now, warning=not quiet, series=alert.name)
             case AlertState.INACTIVE:
                 note = f"{who}: {value}, no longer {side} {alert.threshold:.3g}."
-                await self._emit(regarding, Reason.ALERT_RESOLVED, note, now)
+                await self._emit(regarding, Reason.ALERT_RESOLVED, note, now, series=alert.name)
             case AlertState.UNKNOWN if alert.firing:
                 note = f"{who}: no data for {alert.metric}; it was firing and is not resolved."
-                await self._emit(regarding, Reason.ALERT_UNKNOWN, note, now)
+                await self._emit(regarding, Reason.ALERT_UNKNOWN, note, now, series=alert.name)
 
     async def _tell_conditions(
         self, regarding: Regarding, before: list[Condition], after: list[Condition], now: float
@@ -194,16 +208,22 @@ class Recorder:
                 await self._emit(regarding, reason, condition.message, now, warning=_TELLING[key])
 
     async def _emit(
-        self, regarding: Regarding, reason: Reason, note: str, now: float, *, warning: bool = False
+        self,
+        regarding: Regarding,
+        reason: Reason,
+        note: str,
+        now: float,
+        *,
+        warning: bool = False,
+        series: str | None = None,
     ) -> None:
-        if await self.events.emit(regarding, reason, note, now, warning=warning or reason in _WARNINGS):
+        loud = warning or reason in _WARNINGS
+        if await self.events.emit(regarding, reason, note, now, warning=loud, series=series):
             self.metrics.writes.labels("event").inc()
 
     async def tell(self, facts: Facts, reason: Reason, note: str, now: float) -> None:
         """An event that is neither a decision nor an alert, such as a person's `kubectl scale`."""
-        await self._emit(
-            Regarding(f"{GROUP}/{VERSION}", KIND, facts.namespace, facts.name, facts.uid), reason, note, now
-        )
+        await self._emit(Regarding(API_VERSION, CONFIG_KIND, facts.namespace, facts.name, facts.uid), reason, note, now)
 
     def _export(self, facts: Facts, decisions: list[Decision]) -> None:
         for decision in decisions:
@@ -213,7 +233,12 @@ class Recorder:
             else:
                 self.metrics.outcomes.labels(lever, decision.outcome.value).inc()
         where = (facts.namespace, facts.name)
-        self.metrics.alerts_firing.labels(*where).set(sum(alert.firing for alert in facts.alerts))
+        alerts = {alert.name: (alert.severity, alert.state, alert.firing) for alert in facts.alerts}
+        self.metrics.set_alerts(*where, alerts)
+        self.metrics.set_objectives(*where, facts.objectives)
+        self.metrics.set_cost(*where, facts.cost)
+        knobs = {knob.env: knob.name for knob in facts.spec.optimization.constraints.knobs} if facts.spec else {}
+        self.metrics.set_points(*where, facts.applied, facts.recommendation, knobs)
         if facts.ready is not None:
             self.metrics.replicas.labels(*where).set(facts.ready)
         # A metric that is no longer declared would go on standing there with its last number.

@@ -161,7 +161,8 @@ def _alerting(facts: Facts) -> Finding:
         named = ", ".join(alert.name for alert in firing[:5])
         unknown = " (no data now)" if any(alert.state == AlertState.UNKNOWN for alert in firing) else ""
         return Finding(ConditionType.ALERTING, TRUE, Reason.ALERT_FIRING, f"Firing: {named}{unknown}.")
-    unknown_alerts = [alert.name for alert in facts.alerts if alert.state == AlertState.UNKNOWN]
+    # What no derived alert knows is told by MetricsAvailable; a declared one is a question that a person asked.
+    unknown_alerts = [alert.name for alert in facts.alerts if alert.state == AlertState.UNKNOWN and not alert.derived]
     if unknown_alerts:
         return Finding(
             ConditionType.ALERTING,

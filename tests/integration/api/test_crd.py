@@ -11,7 +11,8 @@ from testbed.bed import Bed
 from testbed.run import BedError
 from tests.golden.manifests import change, good
 from tests.golden.wrong_manifests import CONSTRAINTS, LATER, MONITORING, OPTIMIZATION, UNKNOWN_FIELDS, WRONG, Wrong
-from trimtab.api.crd import API_VERSION, crd_files, structural_schema
+from trimtab.api.crd import crd_files, structural_schema
+from trimtab.api.group import API_VERSION
 from trimtab.api.resource import PerformanceConfig, parse_config
 from trimtab.api.spec import PerformanceConfigSpec
 from trimtab.api.status import PerformanceConfigStatus
@@ -103,7 +104,7 @@ def test_a_field_that_does_not_exist_is_dropped_where_validation_is_off(api: Api
 
     stored = api.get("rag-api")
 
-    assert "cost" not in stored["spec"]
+    assert "budget" not in stored["spec"]
     assert "x" not in stored["spec"]
     assert isinstance(parse_config(stored), PerformanceConfig)
 
@@ -228,6 +229,7 @@ def _status() -> dict[str, Any]:
         "conditions": conditions,
         "replicas": 3,
         "metrics": {"timing": {"totalLatency": "210m"}, "sampledAt": time},
+        "savings": {"summary": "292.00 USD/month", "verdict": "Saves", "unit": "Requests"},
         "summary": "Replicas 2 to 3: 80 requests/s",
     }
 
@@ -240,8 +242,9 @@ def test_one_line_says_whether_it_is_fine_and_what_it_did(api: Api) -> None:
     wide, wide_row = api.run("get", "trimtab", "-n", NAMESPACE, "-o", "wide").splitlines()[:2]
 
     columns = ["NAME", "TARGET", "READY", "ALERTING", "LATENCY", "REPLICAS", "TUNING"]
-    assert header.split() == [*columns, "LAST", "DECISION", "AGE"]
+    assert header.split() == [*columns, "SAVES", "LAST", "DECISION", "AGE"]
     assert row.split()[:7] == ["rag-api", "rag-api", "True", "False", "210m", "3", "Active"]
+    assert "292.00 USD/month" in row
     assert "Replicas 2 to 3: 80 requests/s" in row
     assert {"KIND", "LIMITED", "CONFLICTED"} <= set(wide.split())
     assert {"Deployment", "ReplicasAtMax", "NoConflict"} <= set(wide_row.split())

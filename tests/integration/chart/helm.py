@@ -59,6 +59,10 @@ CASES: dict[str, Values] = {
         "prometheusRule": {"enabled": True, "labels": {"release": "prom"}},
         "tickSeconds": 120,
     },
+    "prices": {
+        "prices": {"currency": "EUR", "cpuHour": 0.02, "storageGibHour": 0.0000001},
+        "dashboards": {"enabled": True, "annotations": {"grafana_folder": "Trimtab"}},
+    },
     "bundled": {"prometheus": {"enabled": True}},
     "bundled-alone": {"datasources": [], "prometheus": {"enabled": True, "persistent": True}},
     "bundled-beside": {"datasources": [DATASOURCE], "prometheus": {"enabled": True}, "mountSecrets": ["mimir"]},
@@ -70,6 +74,26 @@ CASES: dict[str, Values] = {
         "runAsUser": None,
     },
     "datasources": {"datasources": [DATASOURCE], "mountSecrets": ["mimir"], "presets": {"checkout-p95": PRESET}},
+    "audit": {
+        "audit": {"enabled": True},
+        "privacy": {"labels": ["namespace", "team"]},
+    },
+    "audit-kept": {
+        "audit": {
+            "enabled": True,
+            "schedule": "@daily",
+            "timeZone": "Europe/Paris",
+            "days": 30,
+            "format": "html",
+            "existingClaim": "reports",
+            "retentionDays": 90,
+        },
+        "namespaces": ["served-a", "served-b"],
+        "imagePullSecrets": [{"name": "registry"}],
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "infra", "operator": "Exists"}],
+        "runAsUser": None,
+    },
     "pods": {
         "image": {"repository": "registry.example/trimtab", "tag": "1", "pullPolicy": "Always"},
         "imagePullSecrets": [{"name": "registry"}],

@@ -24,12 +24,14 @@ WORLD = rights(
     *("scaledobjects.keda.sh", "verticalpodautoscalers.autoscaling.k8s.io", "tuningprofiles.trimtab.dev"),
 )
 PROFILE = rights("create update patch delete", "tuningprofiles.trimtab.dev")
+LEARNED = rights("get create patch", "tuningcheckpoints.trimtab.dev", "tuningjournals.trimtab.dev")
+LEARNED |= rights("list", "tuningcheckpoints.trimtab.dev")
 SCALE = rights("get patch", "deployments.apps/scale", "statefulsets.apps/scale")
 RESIZE = rights("patch", "pods/resize")
 EVICT = rights("create", "pods/eviction")
 SWAP = rights("get create patch", "pods") | rights("get", "deployments.apps", "replicasets.apps")
 RECORD = rights("patch", "performanceconfigs.trimtab.dev/status") | rights("create patch", "events.events.k8s.io")
-SERVED = KOPF_AND_STORE | WORLD | PROFILE | SCALE | RESIZE | EVICT | RECORD
+SERVED = KOPF_AND_STORE | WORLD | PROFILE | LEARNED | SCALE | RESIZE | EVICT | RECORD
 EVERY_NAMESPACE = rights("list watch", "namespaces")
 ONE_NAMESPACE = rights("get", "namespaces")
 NODES = rights("list watch", "nodes")

@@ -15,7 +15,10 @@ from tests.golden.manifests import good
 from tests.integration.chart.helm import CASES, CHART, NAMESPACE, HelmError, helm, rendered
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-CRDS = ("performanceconfigs.trimtab.dev", "tuningprofiles.trimtab.dev")
+CRDS = tuple(
+    f"{plural}.trimtab.dev"
+    for plural in ("performanceconfigs", "tuningprofiles", "tuningcheckpoints", "tuningjournals")
+)
 WAIT = "--timeout=60s"
 
 
@@ -178,12 +181,12 @@ def test_crds_that_were_applied_by_hand_are_taken_over_with_take_ownership(clean
     assert kept(clean) == BOTH
 
 
-def test_a_namespaced_install_needs_its_namespaces_and_says_so(clean: Bed) -> None:
+def test_rule_04_a_namespaced_install_needs_its_namespaces_and_says_so(clean: Bed) -> None:
     with pytest.raises(HelmError, match='namespaces "absent" not found'):
         install(clean, "--set", "namespaces={absent}")
 
 
-def test_people_who_edit_a_namespace_edit_performance_configs_and_not_profiles(clean: Bed) -> None:
+def test_rule_04_people_who_edit_a_namespace_edit_performance_configs_and_not_profiles(clean: Bed) -> None:
     install(clean)
     put_config(clean)
     binding = clean.kubectl(

@@ -39,7 +39,7 @@ def test_a_namespaced_install_has_one_right_over_the_cluster_reading_nodes() -> 
     }
 
 
-def test_without_knobs_pods_are_neither_created_nor_patched() -> None:
+def test_rule_07_without_knobs_pods_are_neither_created_nor_patched() -> None:
     assert bound(rendered("no-knobs"), ACCOUNT)[""] == SERVED | EVERY_NAMESPACE | NODES
     assert not {("create", "pods"), ("patch", "pods")} & bound(rendered("no-knobs"), ACCOUNT)[""]
 
@@ -51,7 +51,7 @@ def test_a_further_kind_to_scale_adds_its_scale_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_no_role_has_a_wildcard_or_a_forbidden_right(case: str) -> None:
+def test_rule_04_no_role_has_a_wildcard_or_a_forbidden_right(case: str) -> None:
     roles = [m for m in rendered(case) if m["kind"] in ("Role", "ClusterRole")]
     found = granted([role for role in roles if not role["metadata"]["name"].endswith(("-edit", "-view"))])
     assert not found & FORBIDDEN
@@ -63,12 +63,18 @@ def test_without_rbac_create_no_role_is_made() -> None:
     assert not [m for m in manifests if "Role" in m["kind"]]
 
 
-def test_people_get_performance_configs_by_the_usual_roles_and_tuning_profiles_by_none() -> None:
+def test_rule_04_people_write_performance_configs_and_read_journals_by_the_usual_roles_and_nothing_else() -> None:
     aggregated = [
         m for m in rendered("defaults") if any("aggregate-to" in label for label in m["metadata"].get("labels", {}))
     ]
     assert len(aggregated) == 2
-    assert {resource for _, resource in granted(aggregated)} == {"performanceconfigs.trimtab.dev"}
+    assert {resource for verb, resource in granted(aggregated) if verb not in ("get", "list", "watch")} == {
+        "performanceconfigs.trimtab.dev"
+    }
+    assert {resource for _, resource in granted(aggregated)} == {
+        "performanceconfigs.trimtab.dev",
+        "tuningjournals.trimtab.dev",
+    }
 
 
 def test_the_bundled_prometheus_reads_nodes_their_metrics_and_pods() -> None:
@@ -158,7 +164,7 @@ class TestNamespacedRelease:
         assert allowed(namespaced_release, asked, "") == set()
 
     @pytest.mark.parametrize("namespace", ["served-a", NAMESPACE, ""])
-    def test_what_it_must_never_do_is_refused(self, namespaced_release: Bed, namespace: str) -> None:
+    def test_rule_04_what_it_must_never_do_is_refused(self, namespaced_release: Bed, namespace: str) -> None:
         assert allowed(namespaced_release, sorted(FORBIDDEN), namespace) == set()
 
     def test_only_its_own_lease_can_be_taken(self, namespaced_release: Bed) -> None:

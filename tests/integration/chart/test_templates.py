@@ -1,5 +1,6 @@
 """What the chart renders: valid settings and presets for every set of values, and clear refusals."""
 
+import json
 import re
 import subprocess
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from tests.integration.chart.helm import (
     rendered,
 )
 from trimtab.api.datasource import Datasource, Tenancy, TenancyOverride, TenantHeader
-from trimtab.api.settings import Mode, OperatorSettings, load_settings
+from trimtab.api.settings import Mode, OperatorSettings, StaticPrices, load_settings
 from trimtab.kube.lease_settings import LeaseSettings
 from trimtab.observe.presets import Preset, load_presets
 from trimtab.record.metrics import OperatorMetrics
@@ -206,7 +207,7 @@ def test_vendors_versions_of_kubernetes_1_36_count_as_1_36(version: str) -> None
     assert of_kind(render({}, "--kube-version", version), "MutatingAdmissionPolicy")
 
 
-def test_an_older_cluster_is_served_without_the_policy() -> None:
+def test_rule_04_an_older_cluster_is_served_without_the_policy() -> None:
     manifests = render({"admissionPolicy": {"enabled": False}}, "--kube-version", "1.33.0")
     assert not [m for m in manifests if "AdmissionPolicy" in m["kind"]]
 
@@ -219,7 +220,7 @@ def test_crds_are_those_of_the_models_and_are_kept() -> None:
         assert manifest == yaml.safe_load(file.read_text())
 
 
-def test_the_notes_say_the_next_command_and_how_to_stop_everything() -> None:
+def test_rule_15_the_notes_say_the_next_command_and_how_to_stop_everything() -> None:
     notes = helm("install", "trimtab", CHART, "--dry-run=client", "--namespace", "tt")
     assert "kubectl describe performanceconfig my-app" in notes
     assert "helm upgrade trimtab CHART -n tt --reuse-values --set mode=Observe" in notes
@@ -227,8 +228,8 @@ def test_the_notes_say_the_next_command_and_how_to_stop_everything() -> None:
 
 
 def test_the_stall_alert_leaves_room_for_long_ticks() -> None:
-    (group,) = of_kind(rendered("monitoring"), "PrometheusRule")["spec"]["groups"]
-    (stalled,) = [rule for rule in group["rules"] if rule["alert"] == "TrimtabNotTicking"]
+    groups = of_kind(rendered("monitoring"), "PrometheusRule")["spec"]["groups"]
+    (stalled,) = [rule for group in groups for rule in group["rules"] if rule.get("alert") == "TrimtabNotTicking"]
     assert stalled["expr"] == "max(trimtab_tick_age_seconds) > 480"
 
 
@@ -258,10 +259,26 @@ def test_rules_pass_promtool_and_fire_when_they_should(tmp_path: Path) -> None:
     promtool("test", "rules", file)
 
 
+def test_prices_reach_the_operator_as_they_are_written(tmp_path: Path) -> None:
+    prices = settings_of(rendered("prices"), tmp_path).prices
+    assert (prices.currency, prices.cpu_hour, prices.storage_gib_hour) == ("EUR", 0.02, 1e-7)
+    assert prices.memory_gib_hour == StaticPrices().memory_gib_hour
+    assert settings_of(rendered("defaults"), tmp_path).prices == StaticPrices()
+
+
+def test_dashboards_are_shipped_for_the_sidecar_as_they_are_in_the_repository() -> None:
+    shipped = [m for m in rendered("prices") if "grafana_dashboard" in m["metadata"].get("labels", {})]
+    data = {name: json.loads(text) for config in shipped for name, text in config["data"].items()}
+    files = (CHART.parents[1] / "dashboards").glob("*.json")
+    assert data == {f"trimtab-{path.name}": json.loads(path.read_text()) for path in files}
+    assert all(config["metadata"]["annotations"] == {"grafana_folder": "Trimtab"} for config in shipped)
+    assert not [m for m in rendered("defaults") if "dashboard" in m["metadata"]["name"]]
+
+
 def test_rules_use_metrics_that_the_operator_exports() -> None:
     exported = {
         f"{metric.name}_total" if metric.type == "counter" else metric.name
         for metric in OperatorMetrics.create().registry.collect()
     }
-    used = set(re.findall(r"trimtab_[a-z_]+", (CHART / "files" / "rules.yaml").read_text()))
+    used = set(re.findall(r"\btrimtab_[a-z_]+", (CHART / "files" / "rules.yaml").read_text()))
     assert used <= exported

@@ -8,11 +8,13 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import load_kube_config
 
 from testbed.bed import Bed
+from tests.sure import sure
 from trimtab.kube import errors
 from trimtab.kube.client import KubeClient
 from trimtab.kube.credentials import Credentials
 from trimtab.kube.discovery import Discovery
 from trimtab.kube.paths import resource_path
+from trimtab.kube.strip import strip_pod
 from trimtab.kube.transport import Json
 
 pytestmark = pytest.mark.cluster
@@ -186,6 +188,8 @@ async def test_a_resize_beyond_the_node_and_an_eviction_beyond_the_budget_are_to
         pod = await running_pod(client, namespace, node)
         larger = {"spec": {"containers": [{"name": "app", "resources": {"requests": {"cpu": "200m"}}}]}}
         await client.strategic_patch(f"{pod}/resize", larger)
+        resized = sure(strip_pod(await client.get(pod)))
+        assert (resized.resized_by, resized.resized_at > 0) == ("trimtab", True), "who resized it stands in the pod"
         larger["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "64"}}
         with pytest.raises(errors.Forbidden) as too_large:
             await client.strategic_patch(f"{pod}/resize", larger)

@@ -105,6 +105,28 @@ async def test_a_lease_passes_on_at_once_by_release_and_by_expiry_after_a_black_
     assert "holderIdentity" not in lease["spec"]
 
 
+async def test_rule_15_a_persons_annotation_of_the_lease_is_seen_and_outlives_renewals_and_leaders(
+    client: KubeClient, namespace: str
+) -> None:
+    first = Candidate(client, namespace, "first")
+    await first.leads()
+    assert first.elector.annotation("trimtab.dev/resume") == ""
+    body = {"metadata": {"annotations": {"trimtab.dev/resume": "2026-11-22T20:00:00Z"}}}
+    renewed = (await client.merge_patch(first.elector.path, body))["spec"]["renewTime"]
+    async with asyncio.timeout(30):
+        async for event in client.stream_watch(first.elector.path.rpartition("/")[0]):
+            if event["type"] == "MODIFIED" and event["object"]["spec"]["renewTime"] != renewed:
+                break
+    first.leave.set()
+    await first.task
+    assert first.elector.annotation("trimtab.dev/resume") == "2026-11-22T20:00:00Z"
+    second = Candidate(client, namespace, "second")
+    await second.leads()
+    assert second.elector.annotation("trimtab.dev/resume") == "2026-11-22T20:00:00Z"
+    second.leave.set()
+    await second.task
+
+
 async def test_of_many_that_start_at_once_one_leads(client: KubeClient, namespace: str) -> None:
     many = [Candidate(client, namespace, f"c{at}") for at in range(8)]
     async with asyncio.timeout(30):

@@ -1,7 +1,6 @@
 """A real Prometheus on loopback, an exporter it scrapes every second, and a way to wait for what it sees."""
 
 import asyncio
-import shutil
 import socket
 import subprocess
 import time
@@ -12,11 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from testbed.build import build
 from tests.unit.observe.fakes import Exchange, http_server
 
 T = TypeVar("T")
-PROMETHEUS = shutil.which("prometheus")
-PROMTOOL = shutil.which("promtool")
 DEADLINE_SECONDS = 60.0
 
 
@@ -68,11 +66,11 @@ class Prometheus:
         )
 
     def start(self) -> None:
-        assert PROMETHEUS is not None
+        (program,) = build(["prometheus"])
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    PROMETHEUS,
+                    program,
                     f"--config.file={self.folder / 'prometheus.yml'}",
                     f"--storage.tsdb.path={self.data}",
                     "--storage.tsdb.retention.time=60d",
@@ -137,9 +135,9 @@ def bed(folder: Path, exporter: Exporter, history: str = "") -> Iterator[Prometh
         if history:
             source = folder / "history.om"
             source.write_text(history)
-            assert PROMTOOL is not None
+            (promtool,) = build(["promtool"])
             subprocess.run(
-                [PROMTOOL, "tsdb", "create-blocks-from", "openmetrics", str(source), str(prometheus.data)],
+                [promtool, "tsdb", "create-blocks-from", "openmetrics", str(source), str(prometheus.data)],
                 check=True,
                 capture_output=True,
             )

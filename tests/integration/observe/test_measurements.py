@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from tests.integration.observe.bed import PROMETHEUS, Prometheus, eventually
+from tests.integration.observe.bed import Prometheus, eventually
 from tests.integration.observe.pages import HISTORY_END, SCRAPE_SECONDS, TENANCY, answer_of, source_of
 from trimtab.api.answers import AnswerKind
 from trimtab.observe.builtin import (
@@ -24,8 +24,6 @@ from trimtab.observe.presets import load_presets
 from trimtab.observe.prometheus import PrometheusSource
 from trimtab.observe.promql import parse
 from trimtab.observe.source import Sample
-
-pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason="no prometheus on this machine")
 
 
 async def batched(source: PrometheusSource, batch: PresetBatch, at: float) -> dict[str, list[Sample]]:

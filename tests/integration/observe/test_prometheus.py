@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.observe.bed import PROMETHEUS, Exporter, Prometheus, bed, eventually
+from tests.integration.observe.bed import Exporter, Prometheus, bed, eventually
 from tests.integration.observe.pages import HIDDEN, HISTORY_END, NAMES, TENANCY, answer_of, scraped, source_of, tenants
 from tests.unit.observe.test_promql import ADVERSARIAL
 from trimtab.api.answers import AnswerKind
@@ -15,9 +15,6 @@ from trimtab.observe.breaker import BreakerState
 from trimtab.observe.podmatcher import PodMatcher
 from trimtab.observe.promql import parse
 from trimtab.observe.source import Sample, SourceError, SourceReason
-
-pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason="no prometheus on this machine")
-
 
 HOSTILE = [
     *ADVERSARIAL,

@@ -115,7 +115,7 @@ def test_every_condition_is_set_and_broken_neighbours_do_not_stop_a_good_one(run
     until(lambda: running.ticks() >= ticks + 2, 20, "two more ticks")
 
 
-def test_a_real_hpa_keeps_its_replicas_and_is_named(running: Operator, shop: Cluster) -> None:
+def test_rule_09_a_real_hpa_keeps_its_replicas_and_is_named(running: Operator, shop: Cluster) -> None:
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
     cpu = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}
     hpa = {
@@ -131,7 +131,7 @@ def test_a_real_hpa_keeps_its_replicas_and_is_named(running: Operator, shop: Clu
     shop.condition("app", "Conflicted", "False", "NoConflict")
 
 
-def test_of_two_resources_on_one_workload_the_oldest_wins(running: Operator, shop: Cluster) -> None:
+def test_rule_10_of_two_resources_on_one_workload_the_oldest_wins(running: Operator, shop: Cluster) -> None:
     shop.apply(deployment("app"), config("a-first", "app"))
     shop.condition("a-first", "TargetFound", "True")
     shop.apply(config("b-second", "app"))

@@ -80,7 +80,7 @@ def planned(
         ContainerPlan.of([dict(app or {})]),
         KnobPlan.of([{"value": knob, "trial": trial, "keep_trial": keep}]),
         AlertPlan.of([]),
-        decisions,
+        decisions=decisions,
     )
     return plan, seen
 

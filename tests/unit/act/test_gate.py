@@ -151,6 +151,21 @@ def test_rule_15_too_many_rollbacks_stop_the_fleet_but_for_emergencies() -> None
     held.change(Priority.LATENCY, emergency=True)
 
 
+def test_rule_15_a_person_lets_a_stopped_fleet_go_on_and_old_rollbacks_do_not_count_any_more() -> None:
+    time = Time()
+    age = [math.inf]
+    held = gate(time, released=lambda: age[0])
+    for _ in range(12):
+        held.verdict(True, age=60)
+    before = held.stopped
+    age[0] = 30
+    assert (before, held.stopped) == (True, False)
+    held.change(Priority.CUT)
+    for _ in range(12):
+        held.verdict(True)
+    assert held.stopped, "what is rolled back after that stops it again"
+
+
 def test_the_stop_wears_off_with_its_verdicts() -> None:
     time = Time()
     held = gate(time)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from trimtab.api.checkpoint import TuningCheckpointSpec, TuningJournalSpec
 from trimtab.api.crd import crd_files, performance_config_crd, structural_schema, tuning_profile_crd
 from trimtab.api.rules import RULES
 from trimtab.api.spec import PerformanceConfigSpec
@@ -18,6 +19,8 @@ SCHEMAS = {
     "spec": structural_schema(PerformanceConfigSpec),
     "status": structural_schema(PerformanceConfigStatus, defaults=False),
     "profile": structural_schema(TuningProfileSpec),
+    "checkpoint": structural_schema(TuningCheckpointSpec),
+    "journal": structural_schema(TuningJournalSpec),
 }
 LEAVES = {"string", "integer", "boolean", "number"}
 

@@ -10,6 +10,7 @@ from trimtab.api.status import AlertState
 from trimtab.decide.engine import decide
 from trimtab.decide.observation import Alerts, Observation, Workloads
 from trimtab.decide.plan import AlertPlan
+from trimtab.decide.restore import Prior, PriorAlert, restore
 from trimtab.decide.settings import Settings
 from trimtab.decide.state import State
 
@@ -31,6 +32,16 @@ class Watch:
         plan, self.state = decide(seen, self.state, Settings())
         self.now += 60.0
         return plan.alerts
+
+    def restart(self, plan: AlertPlan | None) -> None:
+        """A new process knows what the status said."""
+        assert plan is not None
+        cells = (plan.state[0], bool(plan.firing[0]), float(plan.since[0]), float(plan.cleared_since[0]))
+        prior = {"ns/w": Prior(alerts={self.rule["name"]: PriorAlert(*cells)})}
+        alerts = Alerts.of([{**self.rule, "kind": int(AnswerKind.ERROR)}])
+        self.state = restore(
+            State(), Observation(self.now, Workloads.of([{"key": "ns/w"}]), alerts=alerts), prior, Settings()
+        )
 
     def run(self, *values: float | None) -> list[AlertState]:
         return [self.step(value).state[0] for value in values]
@@ -97,6 +108,43 @@ def test_when_an_alert_is_back_inside_is_told() -> None:
 @pytest.mark.parametrize(("value", "threshold"), [(math.nan, 0.5), (math.inf, 0.5), (0.9, math.nan)])
 def test_a_number_that_is_none_is_unknown(value: float, threshold: float) -> None:
     assert Watch(threshold=threshold).run(value) == [UNKNOWN]
+
+
+TRUTH_TABLE = {
+    # Steps a minute apart, each a value and the state that follows: values 1, 9 and X are 0.1, 0.9 and 1.5, - is no
+    # data, N is NaN. R is a restart, E an edit that raises the threshold from 0.5 to 1. Both times are two minutes.
+    "inside is inactive": "1i 1i",
+    "past is pending, then firing": "9p 9p 9F",
+    "inside ends a pending one at once": "9p 1i 9p",
+    "firing is kept, then resolved": "9p 9p 9F 1F 1F 1i",
+    "no data from the start is unknown": "-? 1i",
+    "no data while pending lets the clock go on": "9p -? 9F",
+    "no data while firing never resolves": "9p 9p 9F -? -? -? -? 9F",
+    "no data while it clears starts the end anew": "9p 9p 9F 1F -? 1F 1F 1i",
+    "NaN is no data": "9p N? 9F N? 9F",
+    "a restart keeps the clock of a pending one": "9p R 9p 9F",
+    "a restart keeps a firing one": "9p 9p 9F R 9F",
+    "a restart keeps the clock of the end": "9p 9p 9F 1F R 1F 1i",
+    "a restart without data keeps a firing one": "9p 9p 9F -? R -? 9F",
+    "a threshold raised past the value ends a firing one after its time": "9p 9p 9F E 9F 9F 9i",
+    "a threshold raised below the value changes nothing": "Xp Xp XF E XF XF XF",
+    "a threshold raised while pending ends it": "9p E 9i",
+}
+VALUES = {"1": 0.1, "9": 0.9, "X": 1.5, "-": None, "N": math.nan}
+STATES = {"i": INACTIVE, "p": PENDING, "F": FIRING, "?": UNKNOWN}
+
+
+@pytest.mark.parametrize("steps", TRUTH_TABLE.values(), ids=TRUTH_TABLE.keys())
+def test_the_truth_table_of_alerts(steps: str) -> None:
+    watch, plan = Watch(), None
+    for place, step in enumerate(steps.split()):
+        if step == "R":
+            watch.restart(plan)
+        elif step == "E":
+            watch.rule["threshold"] = 1.0
+        else:
+            plan = watch.step(VALUES[step[0]])
+            assert plan.state[0] is STATES[step[1]], f"step {place}"
 
 
 def test_alerts_of_the_same_name_in_two_workloads_do_not_mix_when_rows_move() -> None:

@@ -69,7 +69,7 @@ def test_memory_never_goes_below_the_last_oom_level_for_seven_days() -> None:
     sim.override["workload"] = {"verify_seconds": 900.0, "min_history_seconds": 0.0}
     sim.run(6 * 86400)
     assert sim.memory == level
-    sim.run(2 * 86400)
+    sim.run(3 * 86400)
     assert sim.memory < level / 2
 
 

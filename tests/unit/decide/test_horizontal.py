@@ -44,6 +44,7 @@ def test_a_surge_goes_no_faster_than_the_rate_policies_allow() -> None:
 
 def test_calm_scales_down_only_after_the_stabilisation_window() -> None:
     sim = Simulator(rate=lambda t: 50.0 if t < START + 600 else 14.0, replicas=4)
+    sim.override["workload"] = {"arrival_rate": NAN}
     sim.run(600)
     assert sim.replicas == 4
     sim.run(285)
@@ -55,7 +56,17 @@ def test_calm_scales_down_only_after_the_stabilisation_window() -> None:
     assert Reason.SCALED_DOWN in reasons(sim)
 
 
-def test_the_first_scale_down_is_at_most_a_quarter_and_later_ones_at_most_half() -> None:
+def test_a_window_that_is_set_holds_a_fall_of_the_arrival_rate_too() -> None:
+    sim = Simulator(rate=lambda t: 60.0 if t < START + 600 else 14.0, replicas=5, workload={"down_window": 900.0})
+    sim.run(600)
+    before = sim.replicas
+    sim.run(840)
+    assert sim.replicas >= before
+    sim.run(330)
+    assert sim.replicas < before
+
+
+def test_rule_14_the_first_scale_down_is_at_most_a_quarter_and_later_ones_at_most_half() -> None:
     sim = steady(1.0, replicas=16)
     sim.run(3600)
     cuts = [made for made in sim.decisions.values() if made.reason is Reason.SCALED_DOWN]
@@ -89,15 +100,15 @@ def test_a_scale_down_stops_where_it_stands_when_a_rollout_begins() -> None:
 
 
 def test_load_within_ten_percent_of_the_wanted_utilisation_changes_nothing() -> None:
-    sim = steady(2 * 0.7 / 0.05 * 1.09)
+    sim = steady(2 * 0.7 / 0.05 * 1.09, override={"workload": {"arrival_rate": NAN}})
     sim.run(1200)
     assert sim.replicas == 2
-    sim = steady(2 * 0.7 / 0.05 * 1.12)
+    sim = steady(2 * 0.7 / 0.05 * 1.12, override={"workload": {"arrival_rate": NAN}})
     sim.run(30)
     assert sim.replicas == 3
 
 
-def test_no_traffic_counts_as_met_so_idle_pods_are_removed() -> None:
+def test_rule_19_no_traffic_counts_as_met_so_idle_pods_are_removed() -> None:
     sim = steady(0.0, replicas=3, metric=AnswerKind.NO_TRAFFIC)
     sim.override["workload"] = {"cpu_usage": 0.01}
     sim.run(1800)
@@ -153,7 +164,7 @@ def test_after_a_gap_in_the_data_the_window_starts_anew() -> None:
     assert sim.replicas < before
 
 
-def test_a_replica_count_set_by_a_person_is_left_alone_and_said() -> None:
+def test_rule_14_a_replica_count_set_by_a_person_is_left_alone_and_said() -> None:
     sim = steady(25.0, replicas=1, override={"workload": {"human_hold_until": START + 3600, "cpu_usage": 0.9}})
     sim.run(600)
     assert sim.replicas == 1
@@ -177,7 +188,7 @@ def test_a_scale_down_under_way_ends_when_a_person_sets_the_replicas() -> None:
     assert OutcomeState.CONFOUNDED in {made.outcome for made in sim.decisions.values()}
 
 
-def test_a_lowered_ceiling_is_obeyed_in_steps_even_while_the_target_is_missed() -> None:
+def test_rule_12_a_lowered_ceiling_is_obeyed_in_steps_even_while_the_target_is_missed() -> None:
     sim = steady(100.0, replicas=8, override={"workload": {"replicas_max": 4}}, floor=lambda k: 0.9)
     sim.step()
     assert sim.replicas >= 6
@@ -261,7 +272,7 @@ def test_the_same_sample_seen_twice_counts_once() -> None:
     assert not sim.decisions
 
 
-def test_three_futile_raises_are_taken_back_and_the_target_is_called_unreachable() -> None:
+def test_rule_12_three_futile_raises_are_taken_back_and_the_target_is_called_unreachable() -> None:
     sim = steady(10.0, floor=lambda k: 0.8, service=lambda k: 0.02)
     assert sim.run(3600, until=lambda s: Reason.TARGET_UNREACHABLE in limited(s))
     sim.run(180)

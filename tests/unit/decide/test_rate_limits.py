@@ -69,10 +69,12 @@ def test_the_scale_up_window_takes_the_lowest_recommendation() -> None:
 def test_long_windows_keep_their_length() -> None:
     sim = Simulator(rate=lambda t: 50.0 if t < START + 600 else 1.0, replicas=4, workload={"down_window": 3600.0})
     sim.container = {"cpu_max": NAN, "memory_max": NAN}
-    sim.run(600 + 3480)
-    assert sim.replicas == 4
+    sim.run(600)
+    before = sim.replicas
+    sim.run(3480)
+    assert sim.replicas >= before
     sim.run(300)
-    assert sim.replicas < 4
+    assert sim.replicas < before
 
 
 def test_pods_at_their_limit_that_miss_the_target_are_doubled_as_their_real_demand_is_not_known() -> None:

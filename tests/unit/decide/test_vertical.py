@@ -20,8 +20,8 @@ def test_a_mis_sized_request_is_cut_by_a_quarter_first_and_then_in_halves() -> N
     assert cpu[0].before == 1.0
     assert cpu[0].after == pytest.approx(0.75)
     assert all(made.after >= made.before / 2 for made in cpu[1:])
-    assert sim.cpu == pytest.approx(0.1 * 1.15, rel=0.08)
-    assert sim.memory == pytest.approx(200 * MIB * 1.15, rel=0.08)
+    assert 0.1 * 1.15 <= sim.cpu <= 0.1 * 1.15 * 1.15  # VPA's bucket above 100m ends at 110m
+    assert sim.memory == pytest.approx(200 * MIB * 1.15, rel=0.01)
     assert {made.outcome for made in cuts(sim)} == {OutcomeState.KEPT}
 
 
@@ -62,7 +62,7 @@ def test_at_most_one_lever_of_a_workload_moves_in_a_tick_and_savings_wait_for_th
         {"target": {"limit": NAN}},
     ],
 )
-def test_nothing_is_cut_while_frozen_learning_stopped_missed_or_unknown(frozen: dict[str, dict[str, Any]]) -> None:
+def test_rule_11_nothing_is_cut_while_frozen_learning_missed_or_unknown(frozen: dict[str, dict[str, Any]]) -> None:
     sim = sized(override=frozen)
     sim.run(600)
     assert sim.cpu == 1.0
@@ -70,7 +70,7 @@ def test_nothing_is_cut_while_frozen_learning_stopped_missed_or_unknown(frozen: 
     assert not sim.decisions
 
 
-def test_a_spent_budget_and_missing_history_are_said() -> None:
+def test_rule_16_a_spent_budget_and_missing_history_are_said() -> None:
     sim = sized(override={"workload": {"resizes_per_day": 0}})
     sim.step()
     assert Reason.BUDGET_SPENT in limited(sim)
@@ -80,7 +80,7 @@ def test_a_spent_budget_and_missing_history_are_said() -> None:
     assert (remark.condition, remark.reason) == ("Tuning", Reason.LEARNING_HISTORY)
 
 
-def test_resizes_are_counted_over_the_last_24_hours() -> None:
+def test_rule_16_resizes_are_counted_over_the_last_24_hours() -> None:
     sim = sized(workload={"resizes_per_day": 2})
     sim.run(3600)
     assert len(cuts(sim)) == 2
@@ -119,7 +119,7 @@ def test_old_samples_never_cut() -> None:
 
 
 def test_small_differences_are_left_alone() -> None:
-    sim = sized(cpu=0.119, memory=250 * MIB)
+    sim = sized(cpu=0.13, memory=250 * MIB)
     sim.run(600)
     assert not sim.decisions
 
@@ -128,7 +128,7 @@ def test_nothing_is_cut_below_the_least_request_or_the_lower_bound() -> None:
     sim = Simulator(rate=lambda t: 0.01, memory_need=2 * MIB, workload=FIXED)
     sim.learn_history(24, 0.0005, 2 * MIB)
     sim.run(4 * 3600)
-    assert 0.010 <= sim.cpu <= 0.015
+    assert 0.010 <= sim.cpu <= 0.025  # for a day and a half as VPA has it, whose floor is 25m
     assert sim.memory == pytest.approx(100e6, rel=0.02)
     sim = sized(container={"cpu_min": 0.4, "memory_min": 400 * MIB})
     sim.run(3600)
@@ -141,8 +141,8 @@ def test_a_request_below_usage_is_raised_even_while_frozen_missed_and_without_bu
     sim = sized(cpu=0.05, memory=100 * MIB, override=override)
     sim.run(60)
     assert {made.reason for made in sim.decisions.values()} == {Reason.RAISED_FOR_USAGE}
-    assert sim.cpu == pytest.approx(0.115, rel=0.08)
-    assert sim.memory == pytest.approx(230 * MIB, rel=0.08)
+    assert 0.1 * 1.15 <= sim.cpu <= 0.1 * 1.15 * 1.15
+    assert sim.memory == pytest.approx(230 * MIB, rel=0.01)
 
 
 def test_a_start_up_burst_raises_nothing() -> None:
@@ -177,7 +177,7 @@ def test_bounds_that_were_changed_are_obeyed_up_at_once_and_down_in_steps() -> N
     assert Reason.MEMORY_AT_MAX in limited(sim)
 
 
-def test_limits_that_are_kept_stay_and_are_only_raised_when_the_request_passes_them() -> None:
+def test_rule_08_limits_that_are_kept_stay_and_are_only_raised_when_the_request_passes_them() -> None:
     sim = sized(cpu_limit=2.0, memory_limit=GIB)
     sim.run(2400)
     assert (sim.cpu_limit, sim.memory_limit) == (2.0, GIB)
@@ -186,7 +186,7 @@ def test_limits_that_are_kept_stay_and_are_only_raised_when_the_request_passes_t
     assert sim.cpu_limit == sim.cpu > 0.1
 
 
-def test_scaled_limits_keep_the_templates_ratio_but_memory_not_below_the_template() -> None:
+def test_rule_08_scaled_limits_keep_the_templates_ratio_but_memory_not_below_the_template() -> None:
     container = {"scale_limits": True, "template_cpu_limit": 2.0, "template_memory_limit": GIB}
     sim = sized(cpu_limit=2.0, memory_limit=GIB, container=container)
     sim.run(2400)
@@ -199,22 +199,22 @@ def test_scaled_limits_keep_the_templates_ratio_but_memory_not_below_the_templat
     assert sim.memory_limit == pytest.approx(2 * sim.memory, abs=2 * MIB)
 
 
-def test_guaranteed_containers_keep_limits_equal_to_requests() -> None:
+def test_rule_08_guaranteed_containers_keep_limits_equal_to_requests() -> None:
     container = {
         "guaranteed": True,
         "template_cpu_limit": 1.0,
         "template_memory_limit": 512 * MIB,
         "limit_below_template": True,
     }
-    sim = sized(cpu_limit=1.0, memory_limit=512 * MIB, container=container)
+    sim = sized(cpu_limit=1.0, memory_limit=512 * MIB, container=container, target=None)
     sim.run(2400)
     assert sim.cpu == sim.cpu_limit < 0.2
     assert sim.memory == sim.memory_limit < 300 * MIB
 
 
-def test_guaranteed_memory_is_not_cut_without_the_opt_in_and_says_so() -> None:
+def test_rule_08_guaranteed_memory_is_not_cut_without_the_opt_in_and_says_so() -> None:
     container = {"guaranteed": True, "template_cpu_limit": 1.0, "template_memory_limit": 512 * MIB}
-    sim = sized(cpu_limit=1.0, memory_limit=512 * MIB, container=container)
+    sim = sized(cpu_limit=1.0, memory_limit=512 * MIB, container=container, target=None)
     sim.run(2400)
     assert sim.memory == sim.memory_limit == 512 * MIB
     assert Reason.MEMORY_LIMIT_BELOW_TEMPLATE in limited(sim)

@@ -14,6 +14,8 @@ from trimtab.api.spec import PerformanceConfigSpec
 from trimtab.api.status import PerformanceConfigStatus
 from trimtab.decide.observation import Alerts, Containers, Observation, Samples, Targets, Workloads
 from trimtab.decide.plan import Decision, Outcome, Plan
+from trimtab.decide.settings import Settings
+from trimtab.decide.state import State
 from trimtab.kube.errors import Unavailable
 from trimtab.kube.records import ReplicaSetRecord, WorkloadRecord
 from trimtab.loop import Loop, Rooms
@@ -26,6 +28,7 @@ from trimtab.observe.targets import Found
 from trimtab.record.facts import Facts as Told
 from trimtab.record.health import Health
 from trimtab.record.metrics import OperatorMetrics
+from trimtab.record.status import build
 
 NOW = 1_800_000_000.0
 KEY = "shop/web"
@@ -98,11 +101,17 @@ class Eyes:
     looks: int = 0
     written: list[tuple[str, float]] = field(default_factory=list)
     closed: bool = False
+    missing: tuple[Reason, str] | None = None
+    """Why no workload can be looked at."""
 
     async def observe(self, configs: Mapping[str, ConfigRecord], now: float) -> Seen:
         self.looks += 1
         if self.failure is not None:
             raise self.failure
+        if self.missing is not None:
+            nothing = Found(None, *self.missing)
+            blind = {key: Facts(config, nothing, stopped=self.missing) for key, config in configs.items()}
+            return Seen(Observation(now), blind)
         rows = list(enumerate(configs))
         size = {"cpu": 0.1, "memory": 512 * MIB, "memory_limit": 512 * MIB, "memory_max": 1024 * MIB} | self.container
         given = {"template": "t1", "acting": True, "allowed": (True,) * 4, "replicas": 2, "ready": 2}
@@ -123,7 +132,7 @@ class Eyes:
         )
         return Facts(config, Found(work, Reason.TARGET_FOUND, "found"), row, hold=self.hold)
 
-    def wrote(self, key: str, _lever: object, value: float) -> None:
+    def wrote(self, key: str, _lever: object, value: float, _subject: str = "", *, shaped: bool = False) -> None:
         self.written.append((key, value))
 
     async def close(self) -> None:
@@ -202,10 +211,16 @@ class Scribe:
         self.told: list[tuple[str, Reason, str]] = []
         self.recorded: list[Mapping[str, Told]] = []
         self.decisions: list[Decision] = []
+        self.known: list[Decision] = []
         self.failure: Exception | None = None
 
     def resume(self, key: str, uid: str, _status: PerformanceConfigStatus, decisions: list[Decision]) -> None:
         self.resumed.append((key, uid, len(decisions)))
+        self.known = decisions
+
+    def last(self, key: str) -> PerformanceConfigStatus | None:
+        known = self.recorded and key in self.recorded[-1]
+        return build(self.recorded[-1][key], self.known, [], NOW) if known else None
 
     async def tell(self, facts: Told, reason: Reason, note: str, _now: float) -> None:
         self.told.append((facts.key, reason, note))
@@ -221,6 +236,30 @@ class Scribe:
         return self.metrics.registry.get_sample_value("trimtab_errors_total", {"phase": "tick"}) or 0.0
 
 
+class Archive:
+    """The Memory: what the test says is recalled, as often as it is kept."""
+
+    def __init__(self) -> None:
+        self.kept = 0
+
+    async def recall(
+        self, state: State, _seen: Seen, _keys: Collection[str], _settings: Settings
+    ) -> tuple[State, dict[str, float]]:
+        return state, {}
+
+    def keeps_inputs(self, _seen: Seen) -> bool:
+        return True
+
+    def note(self, _plan: Plan, _seen: Seen, _before: State | None, _settings: Settings) -> None:
+        pass
+
+    def told(self, _decisions: list[Decision]) -> None:
+        pass
+
+    async def keep(self, _state: State, _seen: Seen, _settings: Settings) -> None:
+        self.kept += 1
+
+
 class House:
     """A Loop with all of them, in virtual time."""
 
@@ -228,6 +267,7 @@ class House:
         self.now = NOW
         self.api, self.world, self.eyes, self.library = Api(), Mirrors(), Eyes(), Library()
         self.hands, self.scribe, self.gate = Hands(), Scribe(), Gate()
+        self.archive: Any = Archive()
         self.health = Health(stall_seconds=120.0, clock=lambda: self.now)
         self.slept: list[float] = []
         self.between: Callable[[int], object] = lambda _tick: None
@@ -245,6 +285,7 @@ class House:
             "gate": self.gate,
             "recorder": self.scribe,
             "health": self.health,
+            "memory": self.archive,
         }
         return Loop(ConfigStore(), cast(Any, Rooms)(**rooms), clock=lambda: self.now, sleep=self.sleep)
 

@@ -198,6 +198,64 @@ async def test_a_restart_keeps_the_clock_of_an_alert_and_the_budgets(house: Hous
     assert [a.state for a in told.alerts] == [AlertState.FIRING], "after five minutes in all"
 
 
+async def firing(house: House) -> None:
+    """An alert fires, as the last status says."""
+    rule = {"name": "slow", "metric": "totalLatency", "kind": 0, "value": 1.0, "threshold": 0.5, "for_seconds": 60.0}
+    house.eyes.alerts = [rule]
+    await house.tick(0)
+    await house.tick(60)
+    assert [a.state for a in house.scribe.recorded[-1][KEY].alerts] == [AlertState.FIRING]
+
+
+async def test_an_alert_of_a_workload_that_is_gone_is_unknown_and_fires_on_when_it_is_back(house: House) -> None:
+    await firing(house)
+    house.eyes.missing = (Reason.TARGET_NOT_FOUND, "create it.")
+    for changed in (True, False, False):
+        await house.tick()
+        (alert,) = house.scribe.recorded[-1][KEY].alerts
+        assert (alert.state, alert.firing, alert.changed) == (AlertState.UNKNOWN, True, changed)
+    house.eyes.missing = None
+    await house.tick()
+    (alert,) = house.scribe.recorded[-1][KEY].alerts
+    assert (alert.state, alert.firing) == (AlertState.FIRING, True)
+    assert len(house.scribe.resumed) == 2
+    assert house.loop.store.statuses == {}
+
+
+async def test_an_alert_of_a_workload_that_was_gone_before_a_restart_is_unknown(house: House) -> None:
+    alert = {"name": "slow", "state": "Firing", "firing": True, "since": "2027-01-15T07:57:00Z"}
+    quiet = {"name": "calm", "state": "Inactive", "since": "2027-01-15T07:57:00Z"}
+    house.api.items = [resource(status=remembered(alerts=[alert, quiet]))]
+    house.eyes.missing = (Reason.TARGET_NOT_FOUND, "create it.")
+    await house.tick(0)
+    assert [(a.name, a.state) for a in house.scribe.recorded[-1][KEY].alerts] == [("slow", AlertState.UNKNOWN)]
+
+
+async def test_an_alert_of_a_resource_that_was_switched_off_ends(house: House) -> None:
+    await firing(house)
+    house.eyes.missing = (Reason.MONITORING_DISABLED, "off.")
+    await house.tick()
+    assert house.scribe.recorded[-1][KEY].alerts == ()
+
+
+async def test_rollbacks_of_a_workload_that_comes_back_are_not_counted_twice(house: House) -> None:
+    undone = [moved(house, id=f"d{n}", outcome=OutcomeState.ROLLED_BACK) for n in range(3)]
+    house.api.items = [resource(status=remembered(*undone))]
+    counted: list[bool] = []
+
+    def count(rolled_back: bool, age: float) -> None:
+        counted.append(rolled_back)
+
+    house.gate.verdict = count  # type: ignore[assignment, method-assign]
+    await house.tick(0)
+    house.eyes.missing = (Reason.TARGET_NOT_FOUND, "create it.")
+    await house.tick()
+    house.eyes.missing = None
+    await house.tick()
+    assert counted == [True] * 3
+    assert [number for _, _, number in house.scribe.resumed] == [3, 3]
+
+
 async def test_a_restart_remembers_the_fleets_rollbacks(house: House) -> None:
     undone = [moved(house, id=f"d{n}", outcome=OutcomeState.ROLLED_BACK) for n in range(6)]
     kept = [moved(house, id=f"k{n}", outcome=OutcomeState.KEPT) for n in range(4)]
@@ -222,6 +280,29 @@ async def test_history_is_read_beside_the_ticks_and_learned_once(house: House) -
         await house.tick()
     assert house.covered == pytest.approx(3600)
     assert house.library.reads == 1
+
+
+@pytest.mark.parametrize(("deleted", "known"), [(False, 3600.0), (True, 0.0)])
+async def test_what_was_learned_outlives_an_invalid_spec_and_never_goes_to_a_namesake(
+    house: House, deleted: bool, known: float
+) -> None:
+    house.library.unread = [KEY]
+    house.library.may_end.set()
+    await house.tick()
+    for _ in range(3):
+        await asyncio.sleep(0)  # the reading ends
+    await house.tick()
+    assert house.covered == pytest.approx(3600)
+    if deleted:
+        house.loop.store.gone("shop", "web", "uid-1")
+    else:
+        house.loop.store.see(resource() | {"spec": {"targetRef": "web"}})
+    await house.tick()
+    await house.tick()
+    assert len(house.loop.state.containers) == 0
+    house.loop.store.see(resource(uid="uid-2" if deleted else "uid-1"))
+    await house.tick()
+    assert house.covered == pytest.approx(known)
 
 
 async def test_a_reading_that_fails_costs_one_tick_at_most(house: House) -> None:

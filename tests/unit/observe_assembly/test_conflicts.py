@@ -39,7 +39,7 @@ def seen(holds: Any, now: Any, *, manager: str = "kubectl", written: float = 100
     )
 
 
-def test_a_persons_replicas_hold_for_an_hour_and_are_told_once() -> None:
+def test_rule_14_a_persons_replicas_hold_for_an_hour_and_are_told_once() -> None:
     holds = HumanHolds()
     first = seen(holds, 1010.0)
     assert (first.until, first.value, first.fresh) == (4600.0, 7, True)
@@ -70,7 +70,7 @@ def saw(watch: Any, value: Any, manager: Any, now: Any, generation: int = 1) -> 
     return watch.saw("ns/c", Lever.REPLICAS, value, manager=manager, generation=generation, now=now)
 
 
-def test_a_value_set_back_twice_in_ten_minutes_is_a_war_that_names_the_manager() -> None:
+def test_rule_09_a_value_set_back_twice_in_ten_minutes_is_a_war_that_names_the_manager() -> None:
     watch = RevertWatch()
     watch.wrote("ns/c", Lever.REPLICAS, 5)
     assert saw(watch, 3, "argocd-controller", 10) is None
@@ -90,14 +90,14 @@ def test_our_own_value_seen_in_the_cluster_counts_as_written() -> None:
     assert last is not None
 
 
-def test_two_reverts_far_apart_are_no_war() -> None:
+def test_rule_09_two_reverts_far_apart_are_no_war() -> None:
     watch = RevertWatch()
     for now in (0, 700, 1400):
         watch.wrote("ns/c", Lever.REPLICAS, 5)
         assert saw(watch, 3, "helm", now) is None
 
 
-def test_a_change_of_the_spec_ends_a_war() -> None:
+def test_rule_09_a_change_of_the_spec_ends_a_war() -> None:
     watch = RevertWatch()
     for now in (0, 60):
         watch.wrote("ns/c", Lever.REPLICAS, 5)

@@ -84,6 +84,20 @@ async def test_the_samples_of_living_and_dead_pods_come_oldest_first(scene: Any)
     assert set(samples.span.tolist()) == {300.0}
 
 
+async def test_only_what_a_checkpoint_does_not_know_is_read(scene: Any) -> None:
+    prometheus, look = scene
+    prometheus.series = series({"web-6bcf4d8f-bcdfg": 0.2})
+    reader = history(prometheus)
+    reader.known("shop/web", {"shop/web/app": NOW - 3600.0})
+    past = await reader.read(await look(), ["shop/web"], NOW)
+    assert past.samples.time.min() == NOW - 3300.0, "a point stands for the five minutes before it"
+    assert len(past.samples) == 12
+    reader.forget([])
+    reader.known("shop/web", {"shop/web/other": NOW})
+    whole = await reader.read(await look(), ["shop/web"], NOW)
+    assert len(whole.samples) > 2000, "of this container nothing is known"
+
+
 async def test_samples_are_put_onto_the_rows_of_a_later_observation(scene: Any) -> None:
     prometheus, look = scene
     prometheus.series = series({"web-6bcf4d8f-bcdfg": 0.2})

@@ -103,7 +103,7 @@ def test_an_owning_controller_takes_every_lever() -> None:
     assert found.allowed == (False,) * 4
 
 
-def test_the_older_of_two_resources_wins_and_the_other_names_it() -> None:
+def test_rule_10_the_older_of_two_resources_wins_and_the_other_names_it() -> None:
     old, new = config(name="b", created=1.0), config(name="a", created=2.0)
     younger = elders([new, old])
     assert younger == {new.key: old}
@@ -136,7 +136,7 @@ def replace_target(found: Case, **changes: Any) -> Case:
     return replace(found, target=replace(found.target, **changes))
 
 
-def test_a_daemon_set_has_no_replicas_and_a_stateful_set_needs_consent() -> None:
+def test_rule_06_a_daemon_set_has_no_replicas_and_a_stateful_set_needs_consent() -> None:
     raw = deployment(pod=template(env={"BATCH": "8"}))
     daemon = replace(case(), target=sure(strip_daemon_set({**raw, "status": {"desiredNumberScheduled": 2}})).record)
     assert reasons(judge(daemon)) == {(Lever.REPLICAS, Reason.LEVER_NOT_SUPPORTED)}

@@ -73,7 +73,7 @@ async def test_a_resource_without_a_row_says_why_and_asks_nothing(bench: Bench, 
     assert bench.prometheus.asked == []
 
 
-async def test_the_second_resource_on_a_workload_is_observed_and_moves_nothing(bench: Bench) -> None:
+async def test_rule_10_the_second_resource_on_a_workload_is_observed_and_moves_nothing(bench: Bench) -> None:
     shop(bench.client)
     await bench.start()
     seen = await bench.look(config(name="old"), config(name="new", created=2.0))
@@ -124,7 +124,7 @@ async def test_a_persons_scale_is_held_and_told_once(bench: Bench) -> None:
     assert Reason.HUMAN_HOLD in {remark.reason for remark in seen.facts["shop/web"].remarks}
 
 
-async def test_a_manager_that_sets_our_replicas_back_twice_is_named(bench: Bench) -> None:
+async def test_rule_09_a_manager_that_sets_our_replicas_back_twice_is_named(bench: Bench) -> None:
     shop(bench.client)
     await bench.start()
     for step in range(2):
@@ -137,7 +137,7 @@ async def test_a_manager_that_sets_our_replicas_back_twice_is_named(bench: Bench
     assert seen.observation.workloads.allowed[0].tolist()[:3] == [False, True, True]
 
 
-async def test_a_mirror_that_lags_behind_our_own_write_names_nobody(bench: Bench) -> None:
+async def test_rule_09_a_mirror_that_lags_behind_our_own_write_names_nobody(bench: Bench) -> None:
     shop(bench.client)
     bench.client.put(scaled_by("argocd-controller", "2027-01-15T07:50:00Z", 2, generation=3))
     await bench.start()

@@ -1,8 +1,10 @@
 """The recorder writes what is new, once, and one resource's failure never stops the others."""
 
+from dataclasses import replace
 from typing import Any
 
 from tests.unit.record.builders import NOW, alert, decision, facts, metric
+from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState, PerformanceConfigStatus
 from trimtab.kube.errors import KubeError, NotFound, Unavailable
 from trimtab.record.events import EventRecorder
@@ -28,6 +30,9 @@ class Api:
 
     async def create(self, _path: str, body: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
         self.events.append(body)
+        return body
+
+    async def merge_patch(self, _path: str, body: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
         return body
 
 
@@ -58,6 +63,27 @@ async def test_a_decision_and_its_outcome_are_events_with_the_decision_id() -> N
     assert all("[d1]" in e["note"] for e in api.events)
     assert "400m → 300m" in api.events[0]["note"]
     assert api.statuses[-1]["status"]["decisions"][0]["outcome"] == "RolledBack"
+
+
+async def test_that_a_move_is_in_force_is_no_event_of_its_own() -> None:
+    api = Api()
+    one = recorder(api)
+    await one.record({"shop/rag": facts()}, [decision(1)], NOW)
+    known = len(api.events)
+    await one.record({"shop/rag": facts()}, [replace(decision(1), outcome=OutcomeState.VERIFYING)], NOW + 60)
+    assert len(api.events) == known
+
+
+async def test_in_a_large_fleet_a_verdict_is_an_event_only_where_a_move_did_harm() -> None:
+    api = Api()
+    one = recorder(api)
+    fleet = {f"shop/w{n}": facts(key=f"shop/w{n}", uid=f"uid-{n}") for n in range(601)}
+    made = decision(1, workload="shop/w0")
+    await one.record(fleet, [made.ended(OutcomeState.KEPT, "fine")], NOW)
+    await one.record(fleet, [made.ended(OutcomeState.ROLLED_BACK, "worse")], NOW + 1)
+    reasons = [event["reason"] for event in api.events]
+    assert Reason.MOVE_ROLLED_BACK in reasons
+    assert Reason.MOVE_KEPT not in reasons
 
 
 async def test_an_alert_that_fires_and_resolves_is_two_events() -> None:
@@ -153,3 +179,31 @@ async def test_a_metric_and_a_target_that_are_no_longer_declared_are_no_longer_e
     series = [sample for family in tell.metrics.registry.collect() for sample in family.samples]
     assert [s.labels["metric"] for s in series if s.name == "trimtab_metric"] == ["totalLatency"]
     assert [s for s in series if s.name == "trimtab_target"] == []
+
+
+def _alert_states(metrics: OperatorMetrics) -> dict[str, float]:
+    family = next(one for one in metrics.registry.collect() if one.name == "trimtab_alert_state")
+    return {sample.labels["alert"]: sample.value for sample in family.samples}
+
+
+async def test_alerts_are_metrics_and_one_that_is_no_longer_told_is_quiet() -> None:
+    api = Api()
+    told = recorder(api)
+    lost = alert(name="lost", state="Unknown", firing=True, changed=False)
+    throttled = alert(name="CPUThrottling", state="Pending", firing=False, changed=False, derived=True)
+    quiet = alert(name="calm", state="Inactive", firing=False, changed=False)
+    await told.record({"shop/rag": facts(alerts=(alert(), lost, throttled, quiet))}, [], NOW)
+    assert _alert_states(told.metrics) == {"slow": 2, "lost": 2, "CPUThrottling": 1, "calm": 0}
+    await told.record({"shop/rag": facts(alerts=(alert(state="Unknown", firing=False),))}, [], NOW + 15)
+    assert _alert_states(told.metrics) == {"slow": -1, "lost": 0, "CPUThrottling": 0, "calm": 0}
+    await told.record({}, [], NOW + 30)
+    assert _alert_states(told.metrics) == {}
+
+
+async def test_a_flapping_alert_whose_value_differs_each_time_is_one_event_with_a_count() -> None:
+    api = Api()
+    told = recorder(api)
+    for tick in range(1000):
+        flapping = alert(value=0.6 + tick / 1000, changed=True)
+        await told.record({"shop/rag": facts(alerts=(flapping,))}, [], NOW + 15 * tick)
+    assert [event["reason"] for event in api.events] == ["AlertFiring"]

@@ -14,9 +14,9 @@ from trimtab.api.reasons import Reason
 from trimtab.api.status import ContainerResources, OutcomeState, Recommendation, Resources, UnknownMetric
 from trimtab.decide.observation import Block, Lever
 from trimtab.decide.plan import Outcome, Remark
-from trimtab.record.facts import Facts, Hold
+from trimtab.record.facts import Facts, Hold, ObjectiveFact
 from trimtab.record.journal import Journal, from_status, to_status
-from trimtab.record.status import Written, build, document_of, worth_writing
+from trimtab.record.status import NUMBERS_EVERY, Written, build, document_of, numbers_every, worth_writing
 from trimtab.record.verdicts import verdicts
 
 
@@ -139,14 +139,14 @@ def test_a_first_status_and_a_change_of_state_are_written_at_once() -> None:
     assert worth_writing(written(facts()), again(changed, NOW + 1), NOW + 1)
 
 
-def test_a_number_that_hardly_moved_waits_ten_minutes() -> None:
+def test_rule_25_a_number_that_hardly_moved_waits_ten_minutes() -> None:
     base = facts(metrics=(metric(answer=value(0.31)),))
     near = facts(metrics=(metric(answer=value(0.32)),))
     assert not worth_writing(written(base), again(near, NOW + 61), NOW + 61)
     assert worth_writing(written(base), again(near, NOW + 600), NOW + 600)
 
 
-def test_a_number_that_moved_by_a_tenth_waits_a_minute() -> None:
+def test_rule_25_a_number_that_moved_by_a_tenth_waits_a_minute() -> None:
     base = facts(metrics=(metric(answer=value(0.31)),))
     far = facts(metrics=(metric(answer=value(0.40)),))
     assert not worth_writing(written(base), again(far, NOW + 59), NOW + 59)
@@ -175,14 +175,18 @@ def test_a_recommendation_that_moves_is_a_number() -> None:
     assert worth_writing(written(recommending("200m")), again(recommending("300m"), NOW + 61), NOW + 61)
 
 
-def test_the_largest_status_stays_under_32_kib_and_keeps_every_decision() -> None:
+def test_rule_24_the_largest_status_stays_under_32_kib_and_keeps_every_decision() -> None:
     metrics = tuple(metric(f"metric{n:02}", missing(AnswerKind.EMPTY, "ä" * 1024), None) for n in range(32))
-    alerts = tuple(alert(name=f"alert{n:02}") for n in range(32))
+    alerts = tuple(alert(name=f"alert{n:03}") for n in range(64))
+    weeks = tuple((NOW - n * 604_800.0, 0.98765, 6e5) for n in range(14))
+    burn = dict.fromkeys(("5m", "30m", "1h", "2h", "6h", "1d", "3d"), 1.234)
+    goals = tuple(ObjectiveFact(f"goal{n}", 0.99, 0.98765, 0.9, burn, weeks) for n in range(8))
     long = {"message": "m" * 1024, "predicted": "p" * 1024, "outcome_message": "o" * 1024}
     decisions = [decision(n, **long, inputs={f"i{k}": 0.123456 for k in range(12)}) for n in range(10)]
-    document = document_of(build(facts(metrics=metrics, alerts=alerts), decisions, [], NOW))
+    document = document_of(build(facts(metrics=metrics, alerts=alerts, objectives=goals), decisions, [], NOW))
     assert len(json.dumps(document, ensure_ascii=False).encode()) <= 32 * 1024
     assert len(document["decisions"]) == 10
+    assert {len(goal["weeks"]) for goal in document["slo"]} == {5}
 
 
 def test_a_decision_survives_the_way_through_the_status() -> None:
@@ -225,3 +229,18 @@ def test_decisions_older_than_the_retention_are_not_shown() -> None:
     journal = Journal()
     journal.note([decision(1), decision(100)])
     assert [d.id for d in journal.of("shop/rag", NOW + 50)] == ["d100"]
+
+
+def test_in_a_large_fleet_verdicts_and_numbers_wait_and_new_moves_do_not() -> None:
+    every = numbers_every(10_000)
+    assert numbers_every(600) == NUMBERS_EVERY < every
+    made = decision(1)
+    base = document_of(build(facts(), [made], [], NOW))
+    judged = document_of(build(facts(), [made.ended(OutcomeState.KEPT, "fine")], [], NOW))
+    more = document_of(build(facts(), [decision(2), made], [], NOW))
+    assert worth_writing(Written(base, NOW), judged, NOW + 1)
+    assert not worth_writing(Written(base, NOW), judged, NOW + every - 1, every)
+    assert worth_writing(Written(base, NOW), judged, NOW + every, every)
+    assert worth_writing(Written(base, NOW), more, NOW + 1, every)
+    loud = document_of(build(facts(alerts=(alert(),)), [made], [], NOW))
+    assert worth_writing(Written(base, NOW), loud, NOW + 1, every)
