@@ -66,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     add_bed(image)
 
     build_ = add("build", _build, "Build the programs into the cache.")
-    build_.add_argument("names", nargs="*", help=f"{', '.join(build.BINARIES)} (default: all)")
+    build_.add_argument(
+        "names", nargs="*", help=f"{', '.join(build.BINARIES)} (default: all of these); {', '.join(build.TOOLS)}"
+    )
     check_ = add("check", _check, "Say what this machine lacks.")
     check_.add_argument("--level", choices=("api", "pods"), default="pods")
     add("deps", _deps, "Install the Debian packages of packages.txt.")

@@ -1,0 +1,1 @@
+"""Replica policies on a queueing service, request by request."""
