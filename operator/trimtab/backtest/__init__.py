@@ -1,0 +1,1 @@
+"""What the past would have looked like: history out of Prometheus, replayed with the lab's policies. Read-only."""
