@@ -9,7 +9,8 @@ import promql_parser
 import yaml
 
 from trimtab.api.checks import Problem
-from trimtab.api.crd import API_VERSION, Schema, structural_schema
+from trimtab.api.crd import Schema, structural_schema
+from trimtab.api.group import API_VERSION
 from trimtab.api.reasons import Reason
 from trimtab.api.resource import parse_spec
 from trimtab.api.spec import PerformanceConfigSpec
@@ -48,13 +49,21 @@ def check_manifest(manifest: Mapping[str, Any]) -> list[Problem]:
     spec = parse_spec(raw)
     if not isinstance(spec, PerformanceConfigSpec):
         return problems + spec
-    for index, metric in enumerate(spec.monitoring.metrics):
+    for path, query in _queries(spec):
         try:
-            promql_parser.parse(metric.query or "1")
+            promql_parser.parse(query or "1")
         except ValueError as error:
-            path = f"spec.monitoring.metrics[{index}].query"
             problems.append(Problem(path, Reason.PROMQL_INVALID, f"not PromQL ({error}); correct it"))
     return problems
+
+
+def _queries(spec: PerformanceConfigSpec) -> Iterator[tuple[str, str | None]]:
+    """Every field that holds PromQL."""
+    for index, metric in enumerate(spec.monitoring.metrics):
+        yield f"spec.monitoring.metrics[{index}].query", metric.query
+    for index, objective in enumerate(spec.monitoring.objectives):
+        yield f"spec.monitoring.objectives[{index}].good", objective.good
+        yield f"spec.monitoring.objectives[{index}].total", objective.total
 
 
 def _header(manifest: Mapping[str, Any]) -> Iterator[Problem]:

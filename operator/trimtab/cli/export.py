@@ -8,7 +8,9 @@ from typing import Any
 import click
 import yaml
 
+from trimtab.api.group import CONFIG_PLURAL, GROUP, VERSION
 from trimtab.api.resource import Invalid, PerformanceConfig, parse_config
+from trimtab.cli.output import TEXT, document, output_option
 from trimtab.kube.client import KubeClient
 from trimtab.kube.errors import KubeError, NotFound
 from trimtab.kube.paths import resource_path
@@ -16,8 +18,9 @@ from trimtab.kube.paths import resource_path
 
 @click.command()
 @click.argument("resource", metavar="NAMESPACE/NAME")
+@output_option()
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Default: $KUBECONFIG, or ~/.kube/config.")
-def export(resource: str, kubeconfig: Path | None) -> None:
+def export(resource: str, output: str, kubeconfig: Path | None) -> None:
     """Print the patch that keeps what Trimtab tuned, for the workload of the PerformanceConfig NAMESPACE/NAME.
 
     Replicas are left out: they follow the load.
@@ -37,6 +40,9 @@ def export(resource: str, kubeconfig: Path | None) -> None:
     patch = patch_of(found)
     if patch is None:
         click.echo(f"# {resource}: nothing is tuned; the pod template is in force.", err=True)
+        return
+    if output != TEXT:
+        click.echo(document(patch, output), nl=False)
         return
     kind, target = found.spec.target_ref.kind, found.spec.target_ref.name
     click.echo(f"# trimtab export {resource} > patch.yaml")
@@ -72,4 +78,4 @@ def patch_of(config: PerformanceConfig) -> dict[str, Any] | None:
 
 async def _read(namespace: str, name: str, kubeconfig: Path | None) -> Mapping[str, Any]:
     async with await KubeClient.connect(kubeconfig) as client:
-        return await client.get(resource_path("trimtab.dev", "v1alpha1", "performanceconfigs", namespace, name))
+        return await client.get(resource_path(GROUP, VERSION, CONFIG_PLURAL, namespace, name))

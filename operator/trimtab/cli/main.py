@@ -4,7 +4,7 @@ from importlib import import_module, metadata, util
 
 import click
 
-COMMANDS = ("run", "check", "export", "presets", "crd")
+COMMANDS = ("run", "check", "backtest", "explain", "export", "sla", "audit", "presets", "lab", "crd")
 """Each is the module trimtab.cli.NAME with a click command called NAME."""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import random
 import signal
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,28 +20,39 @@ from pythonjsonlogger.json import JsonFormatter
 
 from trimtab.act.actuator import Actuator
 from trimtab.act.gate import WRITE_SECONDS, Gate, Priority
+from trimtab.api.privacy import Privacy
 from trimtab.api.settings import OperatorSettings, SettingsError, load_settings
+from trimtab.backfill import Backfill
 from trimtab.handlers import run_frame
 from trimtab.kube.client import KubeClient
 from trimtab.kube.errors import Unavailable
 from trimtab.kube.lease import LeaderElector
 from trimtab.kube.lease_settings import LeaseSettings, unique_identity
+from trimtab.kube.raw import moment
 from trimtab.kube.world import World
 from trimtab.loop import Loop, Rooms
+from trimtab.memory import Memory
 from trimtab.observe.configs import ConfigStore
+from trimtab.observe.costhistory import CostHistory
 from trimtab.observe.counted import CountedSource
 from trimtab.observe.errors import PresetError
+from trimtab.observe.goalhistory import GoalHistory
 from trimtab.observe.history import History
 from trimtab.observe.observer import Observer
 from trimtab.observe.presets import Preset, load_presets
 from trimtab.observe.prometheus import PrometheusSource
+from trimtab.record.checkpoints import Checkpoints
 from trimtab.record.events import EventRecorder
 from trimtab.record.health import Health, serve
+from trimtab.record.journals import Journals
 from trimtab.record.metrics import OperatorMetrics
 from trimtab.record.recorder import Recorder
 
 STALLED_TICKS = 8
 """A leader that finished no tick for this many (and at least two minutes) is restarted by its probe."""
+
+RESUME_ANNOTATION = "trimtab.dev/resume"
+"""On the operator's Lease: when a person let a fleet that had stopped itself go on (RULES 15)."""
 
 _log = logging.getLogger(__name__)
 _LOG_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
@@ -57,7 +70,7 @@ def run(settings_path: Path | None, kubeconfig: Path | None, namespace: str | No
         presets = load_presets(settings.presets_dir)
     except (SettingsError, PresetError) as error:
         raise click.ClickException(str(error)) from error
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format, Privacy(frozenset(settings.privacy.labels)))
     if kubeconfig is not None:
         os.environ["KUBECONFIG"] = str(kubeconfig)
     namespace = namespace or os.environ.get("POD_NAMESPACE") or "trimtab-system"
@@ -77,14 +90,27 @@ class TextFormatter(logging.Formatter):
         return super().formatMessage(record) + "".join(f" {key}={value}" for key, value in about.items())
 
 
-def configure_logging(log_format: str) -> None:
+class PrivateFormatter(logging.Formatter):
+    """Another formatter's lines without personal data, tracebacks included."""
+
+    def __init__(self, inner: logging.Formatter, privacy: Privacy) -> None:
+        super().__init__()
+        self._inner, self._privacy = inner, privacy
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, cleaned."""
+        return self._privacy.clean(self._inner.format(record))
+
+
+def configure_logging(log_format: str, privacy: Privacy | None = None) -> None:
     """Structured logs on stderr: JSON for machines, or plain text. kopf's own are kept to warnings."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
+    inner = (
         JsonFormatter("{asctime}{levelname}{name}{message}", style="{", rename_fields={"levelname": "level"})
         if log_format == "json"
         else TextFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     )
+    handler.setFormatter(PrivateFormatter(inner, privacy or Privacy()))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("kopf").setLevel(logging.WARNING)
 
@@ -139,6 +165,12 @@ async def operate(
     _log.info("stopped")
 
 
+def release_age(value: str, now: float) -> float:
+    """Seconds since the time (RFC 3339) that the annotation of the Lease says; infinite for none and for later ones."""
+    at = moment(value)
+    return now - at if 0 < at <= now else math.inf
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """What a leader works with."""
@@ -178,6 +210,7 @@ class Process:
     def _rooms(self, sources: Mapping[str, PrometheusSource]) -> Rooms:
         """The rooms, wired together."""
         settings, client = self.settings, self.client
+        privacy = Privacy(frozenset(settings.privacy.labels))
         # A write may take as long as others wait for after this process stopped renewing (kube/lease.py).
         write_seconds = min(WRITE_SECONDS, settings.lease.duration_seconds - settings.lease.renew_seconds)
         world = World(client, namespaces=settings.namespaces)
@@ -189,16 +222,35 @@ class Process:
             rollback_stop_share=settings.rollback_stop_share,
             dry_run=self.dry_run,
             write_seconds=write_seconds,
+            released=lambda: release_age(self.elector.annotation(RESUME_ANNOTATION), time.time()),
         )
         events = EventRecorder(
-            client, self.identity, allowed=lambda: gate.tell(Priority.STATUS), write_seconds=write_seconds
+            client,
+            self.identity,
+            allowed=lambda: gate.tell(Priority.STATUS),
+            write_seconds=write_seconds,
+            privacy=privacy,
         )
         counted = {name: CountedSource(source, self._counter(name)) for name, source in sources.items()}
+        history = History(counted, settings.datasources)
+        recorder = Recorder(
+            client,
+            events,
+            self.metrics,
+            may_write=lambda urgent: gate.tell(Priority.ALERT if urgent else Priority.STATUS),
+            write_seconds=write_seconds,
+            privacy=privacy,
+        )
+        turn = partial(gate.tell, Priority.CHECKPOINT)
+        every = settings.checkpoint_seconds
+        checkpoints = Checkpoints(client, self.metrics, turn, every, tuple(settings.namespaces), write_seconds)
+        journals = Journals(client, self.metrics, turn, every, write_seconds)
+        observer = Observer(world, counted, self.presets, settings, own_namespace=self.namespace)
         return Rooms(
             client=client,
             world=world,
-            observer=Observer(world, counted, self.presets, settings, own_namespace=self.namespace),
-            history=History(counted, settings.datasources),
+            observer=observer,
+            history=history,
             actuator=Actuator(
                 client,
                 world,
@@ -209,14 +261,13 @@ class Process:
                 shapes_new_pods=lambda: settings.admission_policy_enabled and world.capabilities.shapes_new_pods,
             ),
             gate=gate,
-            recorder=Recorder(
-                client,
-                events,
-                self.metrics,
-                may_write=lambda urgent: gate.tell(Priority.ALERT if urgent else Priority.STATUS),
-                write_seconds=write_seconds,
-            ),
+            recorder=recorder,
             health=self.health,
+            memory=Memory(checkpoints, journals, history, recorder),
+            backfill=Backfill(
+                GoalHistory(counted, settings.datasources, observer.plans),
+                CostHistory(counted, settings.datasources, observer.plans),
+            ),
         )
 
     def _counter(self, datasource: str) -> Callable[[str], None]:

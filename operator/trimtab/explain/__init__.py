@@ -1,0 +1,1 @@
+"""Why a decision was made: recomputed from its recorded inputs, told in plain sentences. Pure."""
