@@ -8,11 +8,12 @@ CLUSTER ?= testbed
 LOAD ?= steps
 SEED ?= 1
 KEEP ?=
+PROMETHEUS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help deps bed demo down test lint unit cluster-tests e2e lock crds docs site clean
+.PHONY: help deps bed demo down test lint unit cluster-tests e2e lock crds docs site browser clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -27,13 +28,13 @@ bed: deps ## what the test bed needs: Debian packages and the Go-built control p
 	@$(PY) -m testbed deps
 	@$(PY) -m testbed build
 
-demo: deps ## the main job: CLUSTER=testbed|kind|current LOAD=steps|spiky|diurnal SEED=1 KEEP=1
+demo: deps ## the main job: CLUSTER=testbed|kind|current LOAD=steps|spiky|diurnal SEED=1 KEEP=1 PROMETHEUS=URL
 	@if [ "$(CLUSTER)" = testbed ]; then $(MAKE) bed; fi
-	@$(PY) -m demo --cluster $(CLUSTER) --load $(LOAD) --seed $(SEED) $(if $(KEEP),--keep)
+	@$(PY) -m demo --cluster $(CLUSTER) --load $(LOAD) --seed $(SEED) $(if $(KEEP),--keep) $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))
 
 down: deps ## remove everything that a demo or test bed left
 	@$(PY) -m demo --cluster $(CLUSTER) --down
-	@$(PY) -m testbed down --all
+	@if [ "$(CLUSTER)" = testbed ]; then $(PY) -m testbed down --all; fi
 
 lint: deps ## formatting, lint, types and layers
 	@$(VENV)/bin/ruff format --check .
@@ -41,6 +42,7 @@ lint: deps ## formatting, lint, types and layers
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m scripts.docs --check
+	@$(PY) -m scripts.dashboards --check
 	@$(MAKE) site
 	@$(VENV)/bin/trimtab crd --check --out crds
 	@$(VENV)/bin/trimtab crd --check --out charts/trimtab/files/crds
@@ -54,15 +56,19 @@ cluster-tests: bed ## tests against a real API server and a real Prometheus
 e2e: bed ## tests on real pods
 	@$(VENV)/bin/pytest tests/e2e -q
 
-test: lint bed ## everything that must pass
+browser: # a headless browser, to look at reports as people do
+	@command -v chromium >/dev/null || { echo "  chromium …"; apt-get update -q >/dev/null; apt-get install -qy --no-install-recommends chromium >/dev/null; }
+
+test: lint bed browser ## everything that must pass
 	@bash scripts/tests.sh $(VENV)
 
 crds: deps ## write crds/ from the models
 	@$(VENV)/bin/trimtab crd --out crds
 	@$(VENV)/bin/trimtab crd --out charts/trimtab/files/crds
 
-docs: deps ## write docs/reference.md from the code
+docs: deps ## write docs/reference.md and the dashboards from the code
 	@$(PY) -m scripts.docs
+	@$(PY) -m scripts.dashboards
 
 site: deps ## the documentation as a site, in .build/site
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet

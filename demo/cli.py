@@ -12,12 +12,12 @@ from rich.live import Live
 from demo import cluster as clusters
 from demo.checks import Check, judge, mib
 from demo.cluster import Cluster
+from demo.current import RELEASE, SYSTEM
 from demo.tools import PROJECT, DemoError, Step, Tools, say, table
 from demo.view import console, line, render
 from demo.watch import APP, NAMESPACE, Load, Snapshot, look, snapshots
 
 EXAMPLE = PROJECT / "examples" / "rag-api"
-RELEASE, SYSTEM = "trimtab", "trimtab-system"
 DURATION = 480
 BASE, PEAK = 1.0, 8.0
 
@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--load", choices=["steps", "spiky", "diurnal"], default="steps")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--duration", type=float, default=DURATION, help="seconds of load")
+    parser.add_argument(
+        "--prometheus", default="", help="URL of the current cluster's Prometheus; without it the chart brings one"
+    )
     parser.add_argument("--keep", action="store_true", help="leave everything running")
     parser.add_argument("--down", action="store_true", help="remove what a demo left, and do nothing else")
     options = parser.parse_args(arguments)
@@ -41,24 +44,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"demo: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("demo: interrupted; `make down` removes what is left.", file=sys.stderr)
+        print(f"demo: interrupted; `make down CLUSTER={options.cluster}` removes what is left.", file=sys.stderr)
         return 130
 
 
 def _run(options: argparse.Namespace) -> int:
     began = time.monotonic()
-    cluster = clusters.prepare(options.cluster)
+    cluster = clusters.prepare(options.cluster, options.prometheus)
     ok = False
     try:
         ok = _story(cluster, options)
     finally:
         if options.keep:
             say(_kept(options.cluster))
-        elif options.cluster != "current":
+        elif options.cluster == "current":
+            clusters.remove(options.cluster)
+        else:
             with Step("removing the cluster"):
                 clusters.remove(options.cluster)
-        else:
-            _uninstall(cluster.tools)
     say(f"The demo took {time.monotonic() - began:.0f} s.")
     return 0 if ok else 1
 
@@ -215,9 +218,3 @@ def _kept(kind: str) -> str:
     reach = 'eval "$(.venv/bin/python -m testbed env --name demo)"; ' if kind == "testbed" else ""
     explore = f"{reach}kubectl describe performanceconfig rag-api -n rag-demo"
     return f"Left running.\n  explore: {explore}\n  remove:  make down CLUSTER={kind}"
-
-
-def _uninstall(tools: Tools) -> None:
-    with Step("removing the service and the release"):
-        tools.run("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", timeout=180, check=False)
-        tools.run("helm", "uninstall", RELEASE, "-n", SYSTEM, "--wait", timeout=180, check=False)

@@ -5,6 +5,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 
+from demo import current
 from demo.tools import PROJECT, DemoError, Step, Tools, say
 
 BED = "demo"
@@ -22,22 +23,28 @@ class Cluster:
     """`--set` arguments for helm."""
 
 
-def prepare(kind: str) -> Cluster:
+def prepare(kind: str, prometheus: str = "") -> Cluster:
     """Bring the cluster up (testbed, kind) or check that it is there (current), with the images loaded.
+
+    `prometheus` is the URL of one that the cluster of the current context has; without it the chart brings its own.
 
     Raises:
         DemoError: a part is missing; the message says which.
     """
-    return {"testbed": _testbed, "kind": _kind, "current": _current}[kind]()
+    if kind == "current":
+        return _current(prometheus)
+    return {"testbed": _testbed, "kind": _kind}[kind]()
 
 
 def remove(kind: str) -> None:
-    """Remove the cluster that `prepare` brought up; a cluster of the user's own is left as it is."""
+    """Remove the cluster that `prepare` brought up; from a cluster of the user's own, what the demo put there."""
     tools = Tools()
     if kind == "testbed":
         tools.run(sys.executable, "-m", "testbed", "down", "--name", BED, timeout=180)
     elif kind == "kind":
         tools.run("kind", "delete", "cluster", "--name", "trimtab", timeout=180)
+    else:
+        current.remove(tools)
 
 
 def bed_tools() -> Tools:
@@ -62,10 +69,7 @@ def _testbed() -> Cluster:
     values = (
         "image.tag=dev",
         "image.pullPolicy=Never",
-        "datasources[0].name=default",
-        "datasources[0].url=http://prometheus.monitoring:9090",
-        "datasources[0].scrapeIntervalSeconds=5",
-        "datasources[0].tenancy.label=namespace",
+        *current.datasource("http://prometheus.monitoring:9090"),
     )
     return Cluster("testbed", bed_tools(), values)
 
@@ -81,17 +85,17 @@ def _kind() -> Cluster:
         with Step(f"image {image}"):
             tools.run("docker", "build", "-t", image, _CONTEXTS[name], timeout=900)
             tools.run("kind", "load", "docker-image", image, "--name", "trimtab", timeout=300)
-    return Cluster("kind", tools, ("image.tag=dev", "image.pullPolicy=Never", *_BUNDLED))
+    return Cluster("kind", tools, ("image.tag=dev", "image.pullPolicy=Never", *current.datasource("")))
 
 
-def _current() -> Cluster:
+def _current(prometheus: str) -> Cluster:
     tools = Tools()
     context = tools.run("kubectl", "config", "current-context").stdout.strip()
-    say(f"Current context: {context}. The images {', '.join(IMAGES.values())} must be on its nodes already.")
-    return Cluster("current", tools, ("image.tag=dev", "image.pullPolicy=IfNotPresent", *_BUNDLED))
-
-
-_BUNDLED = ("prometheus.enabled=true", "prometheus.scrapeIntervalSeconds=5")
+    say(f"Current context: {context}")
+    current.check(tools, list(IMAGES.values()))
+    current.claim(tools)
+    values = ("image.tag=dev", "image.pullPolicy=IfNotPresent", *current.datasource(prometheus))
+    return Cluster("current", tools, values)
 
 
 def _loud(tools: Tools, *command: str) -> None:

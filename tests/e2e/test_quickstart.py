@@ -87,4 +87,4 @@ def test_the_charts_of_the_way_to_a_cluster_of_ones_own_can_be_rendered(environm
             check=False,
         )
         assert rendered.returncode == 0, rendered.stderr
-        assert 'registry.example.com/me/trimtab:0' in rendered.stdout
+        assert "registry.example.com/me/trimtab:0" in rendered.stdout
