@@ -25,24 +25,30 @@ class Settings:
     """m: from 8% below the target on, nothing is saved that could cost latency (paired coordinate search)."""
 
     # Requests
-    cpu_quantile: float = 0.95
-    """Share of CPU samples that fit below the request. VPA takes p90, KRR p95."""
-    memory_quantile: float = 0.90
-    """Share of daily memory peaks that fit below the request, as VPA does."""
-    margin: float = 1.15
-    """Factor on both, as VPA does."""
-    cpu_half_life: float = DAY
-    memory_half_life: float = DAY
-    """Seconds in which a sample loses half of its weight, as VPA does."""
-    peak_seconds: float = DAY
-    """Length of the interval that one memory peak stands for, as VPA does."""
-    rebase_half_lives: float = 10.0
-    """Weights grow as 2^(age/half-life) and are scaled back after this many, so that float32 holds them."""
     gap_seconds: float = 600.0
     """Longest gap between two samples of a container that still counts as known history."""
     raise_history: float = 600.0
     """Seconds of usage before usage alone raises a request: a start-up burst is shorter."""
-    # CPU level (estimator/)
+    dead_band: float = 0.10
+    """Relative change below which a request stays (VPA's updater: 10%)."""
+    cpu_dead: float = 0.005
+    """Cores: smaller changes are left."""
+    memory_dead: float = 16 * MIB
+    """Bytes: smaller changes are left."""
+    cpu_least: float = 0.010
+    memory_least: float = 100e6
+    """Cores and bytes that no request is cut below, whatever the bounds allow (KRR: 10m, 100 MB)."""
+    first_cut: float = 0.25
+    """Largest share cut by the first move of a lever (RULES 14)."""
+    later_cut: float = 0.50
+    """Largest share cut by any later move (Autothrottle takes at least half of a limit)."""
+    cut_hold: float = 6 * HOUR
+    """Seconds without a new cut after one was rolled back; doubles with every further one."""
+    cut_hold_max: float = 7 * DAY
+    working_set_margin: float = 1.10
+    """No memory limit is lowered to less than this times the working set (KEP-1287: below usage is refused)."""
+
+    # Levels: what usage asks for (estimator/; where no other source is named, docs/design/estimator.md has the figures)
     margin_memory: float = 1.5 * DAY
     """Seconds of errors that a margin remembers; half a day is too few, four days hardly differ."""
     loss_half_life: float = 20 * DAY
@@ -73,12 +79,12 @@ class Settings:
     """Share of slack that another arm has to save to be worth a change."""
     bank_clearance: float = 0.06
     """Headroom that an arm has to have kept always to count as safe where overruns are rare."""
-    rare: float = 10.0
+    bank_rare: float = 10.0
     """VPA's overruns, decayed, up to which they are rare: too few to compare counts by."""
-    close_weight: float = 0.3
-    close_count: float = 5.0
+    bank_close_weight: float = 0.3
+    bank_close_count: float = 5.0
     """While credit is built, what usage within that headroom counts, in overruns, and how many of VPA's halve it."""
-    slack_weight: float = 0.25
+    bank_slack_weight: float = 0.25
     """And what slack of one mean usage counts, in VPA's overruns."""
     overrun_minutes: int = 3
     """Minutes (or samples, where there are fewer) in a row above its level after which an arm is left."""
@@ -86,9 +92,9 @@ class Settings:
     """Seconds in which credit counts half."""
     credit_share: float = 0.9
     """Share of VPA's overruns that is taken as credit."""
-    reserve: float = 1.0
+    bank_reserve: float = 1.0
     """Overruns that are never spent."""
-    reserve_noise: float = 0.3
+    bank_reserve_noise: float = 0.3
     """And this many square roots of VPA's: what chance makes of a count."""
     rate_gain: float = 1.0
     """A day: how fast a declared overrun rate corrects itself, in log risk for each rate too much."""
@@ -108,24 +114,6 @@ class Settings:
     """Usage below this share of the least seen lately is doubted: its unit may have changed."""
     doubted_seconds: float = 6 * HOUR
     """Seconds for which it is doubted."""
-    dead_band: float = 0.10
-    """Relative change below which a request stays (VPA's updater: 10%)."""
-    cpu_dead: float = 0.005
-    """Cores: smaller changes are left."""
-    memory_dead: float = 16 * MIB
-    """Bytes: smaller changes are left."""
-    cpu_least: float = 0.010
-    memory_least: float = 100e6
-    """Cores and bytes that no request is cut below, whatever the bounds allow (KRR: 10m, 100 MB)."""
-    first_cut: float = 0.25
-    """Largest share cut by the first move of a lever (RULES 14)."""
-    later_cut: float = 0.50
-    """Largest share cut by any later move (Autothrottle takes at least half of a limit)."""
-    cut_hold: float = 6 * HOUR
-    """Seconds without a new cut after one was rolled back; doubles with every further one."""
-    cut_hold_max: float = 7 * DAY
-    working_set_margin: float = 1.10
-    """No memory limit is lowered to less than this times the working set (KEP-1287: below usage is refused)."""
 
     # Emergencies
     oom_factor: float = 1.2

@@ -120,7 +120,7 @@ def test_no_more_than_one_lever_moves_in_a_tick() -> None:
 def test_the_digest_of_the_settings_changes_with_any_constant() -> None:
     assert Settings().digest() == Settings().digest()
     assert len(Settings().digest()) == 12
-    assert {Settings().digest(), Settings(margin=1.2).digest(), Settings(futile_raises=4).digest()}.__len__() == 3
+    assert {Settings().digest(), Settings(dead_band=0.2).digest(), Settings(futile_raises=4).digest()}.__len__() == 3
 
 
 def test_decision_ids_are_made_of_time_lever_and_subject() -> None:

@@ -104,7 +104,7 @@ def _choose(p: Levels, rows: np.ndarray[tuple[int], np.dtype[np.int64]], setting
     slack, excess, credit = p.slack[rows], p.excess[rows], p.credit[rows]
     held = p.arm[rows].astype(np.int64)
     per_minute = np.maximum(p.known[rows], np.float32(1e-6)) / np.maximum(p.steps[rows], 1)
-    reserve = np.float32(settings.reserve) + np.float32(settings.reserve_noise) * np.sqrt(p.vpa_count[rows])
+    reserve = np.float32(settings.bank_reserve) + np.float32(settings.bank_reserve_noise) * np.sqrt(p.vpa_count[rows])
     allowed = (credit - reserve) * per_minute / np.float32(settings.bank_horizon / _DAY)
     rate = p.vpa_rate[rows]
     allowed = np.clip(allowed, -rate, np.float32(settings.bank_most) * rate) - _TINY * (credit < reserve)
@@ -112,14 +112,16 @@ def _choose(p: Levels, rows: np.ndarray[tuple[int], np.dtype[np.int64]], setting
         fine = slack <= (slack[:, VPA] + p.saved[rows] / np.float32(settings.bank_horizon / _DAY))[:, None]
         cost = excess + 1e-4 * slack
     else:
-        rare = (credit >= 0) & (p.vpa_count[rows] <= settings.rare)
+        rare = (credit >= 0) & (p.vpa_count[rows] <= settings.bank_rare)
         fine = (excess <= allowed[:, None]) | ((p.close[rows] <= 1e-9) & rare[:, None])
         fine[:, VPA] |= rare
         fine &= slack <= slack[:, VPA:]
         cost = slack
     none = ~fine.any(axis=1)
-    doubt = np.float32(settings.close_weight * settings.close_count) / (settings.close_count + p.vpa_count[rows])
-    build = excess + doubt[:, None] * p.close[rows] + (np.float32(settings.slack_weight) * rate)[:, None] * slack
+    doubt = np.float32(settings.bank_close_weight * settings.bank_close_count) / (
+        settings.bank_close_count + p.vpa_count[rows]
+    )
+    build = excess + doubt[:, None] * p.close[rows] + (np.float32(settings.bank_slack_weight) * rate)[:, None] * slack
     build = np.where(slack <= slack[:, VPA:], build, np.inf)
     best = np.where(none, build.argmin(axis=1), np.where(fine, cost, np.inf).argmin(axis=1))
     at = np.arange(len(rows))

@@ -47,12 +47,12 @@ def test_a_declared_overrun_rate_is_held(rate: float) -> None:
     assert realised == pytest.approx(rate, rel=0.35)
 
 
-def test_a_deploy_that_triples_usage_is_followed_with_the_next_sample() -> None:
+def test_a_deploy_that_triples_usage_is_followed_after_three_samples_at_most() -> None:
     usage = np.concatenate((noisy(2 * DAY, 0.5), noisy(12, 1.5)))
     own, _, _ = levels(usage, 300.0)
     after = own[2 * DAY :]
     assert after[0] < 1.5
-    assert (after[2:] >= usage[2 * DAY + 2 :]).mean() >= 0.9
+    assert (after[3:] >= usage[2 * DAY + 3 :]).mean() >= 0.9
 
 
 def test_usage_that_falls_to_a_third_is_followed_without_an_overrun() -> None:
@@ -110,13 +110,13 @@ def test_the_same_samples_give_the_same_bytes() -> None:
         assert getattr(one, name).tobytes() == getattr(two, name).tobytes(), name
 
 
-def test_a_row_takes_at_most_one_and_a_half_kilobytes_of_working_memory_and_two_in_all() -> None:
+def test_a_row_takes_less_than_eighteen_hundred_bytes() -> None:
     table = Levels.blank(100)
-    assert sum(getattr(table, name).nbytes for name, _ in Levels.columns()) / 100 <= 1900
+    assert sum(getattr(table, name).nbytes for name, _ in Levels.columns()) / 100 < 1800
 
 
 def test_a_dearer_overrun_never_asks_for_less() -> None:
-    table, _ = Levels.blank(2), None
+    table = Levels.blank(2)
     table.mean_day[:] = 1.0, 5.0
     curve = np.sort(np.random.default_rng(2).gamma(2.0, 1.0, (2, len(RISKS))).astype(np.float32), axis=1)
     asked = price.priced(table, curve)
@@ -160,7 +160,7 @@ def test_the_shadow_is_vpas_own_peer_within_a_bucket() -> None:
 
     usage = daily(3, seed=5)
     own = levels(usage, 300.0)[1]
-    times = MIDNIGHT + 300.0 * np.arange(len(usage))
+    times = np.asarray(MIDNIGHT + 300.0 * np.arange(len(usage)), dtype=np.float64)
     (peer,) = Vpa().cpu([Usage("daily", "cpu", times, usage, 300.0)])
     ratio = own[10:] / peer[10:]
     assert (np.abs(ratio - 1) < 1e-3).mean() > 0.95
