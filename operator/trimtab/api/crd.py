@@ -131,7 +131,7 @@ def _structural(node: Mapping[str, Any], definitions: Mapping[str, Any], default
         node = {**definitions[name], **{key: value for key, value in node.items() if key != "$ref"}}
     if any(option.get("type") == "null" for option in node.get("anyOf", ())):
         (only,) = (option for option in node["anyOf"] if option.get("type") != "null")
-        rest = {key: value for key, value in node.items() if key not in {"anyOf", "default"}}
+        rest = {key: value for key, value in node.items() if key != "anyOf" and (key, value) != ("default", None)}
         return _structural({**only, **rest}, definitions, defaults)
 
     schema: Schema = {}

@@ -3,8 +3,9 @@
 Every arm (a price, a price capped at VPA, a stretched safest level, VPA itself) is run in shadow with a ration of
 changes of its own, so that all of them are known without being tried. Overruns that VPA would have had and we did not
 are credit; an arm may be followed when its excess of overruns over VPA's would use up no more than the credit within
-`bank_horizon`, or when usage was never even close to its level where VPA's held. Of these the one with least slack is
-followed, and never one with more slack than VPA.
+`bank_horizon`, or, where VPA's overruns are too rare to be compared, when usage was never even close to its level. Of
+these the one with least slack is followed. Where there is none, credit is built: by the arm with the fewest overruns.
+No arm with more slack than VPA is ever chosen, so VPA's slack is what the whole costs at worst.
 """
 
 import numpy as np
