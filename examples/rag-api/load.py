@@ -71,7 +71,7 @@ def shape_rate(shape: str, *, seed: int, duration: float, base: float, peak: flo
     """The load's rate over time, in requests a second, always between base and peak.
 
     steps: low for 15% of the time, a rise of 5%, the peak until 64%, a fall of 3%, low. diurnal: two days as
-    a sine. spiky: four spikes at places, of lengths and heights that follow from the seed, the highest
+    a sine. spiky: three spikes at places, of lengths and heights that follow from the seed, the highest
     reaches the peak; low from 76% on. Raises LoadError on another name.
     """
     if shape == "steps":
@@ -80,9 +80,9 @@ def shape_rate(shape: str, *, seed: int, duration: float, base: float, peak: flo
         return lambda t: base + (peak - base) * (0.5 - 0.5 * np.cos(4 * np.pi * t / duration))
     if shape == "spiky":
         rng = np.random.default_rng([seed, 1])
-        starts = (np.arange(4) + rng.uniform(0.1, 0.4, 4)) * SPIKES_UNTIL / 4
-        ends = starts + rng.uniform(0.3, 0.6, 4) * SPIKES_UNTIL / 4
-        heights = rng.uniform(0.6, 1.0, 4)
+        starts = (np.arange(3) + rng.uniform(0.15, 0.35, 3)) * SPIKES_UNTIL / 3
+        ends = starts + rng.uniform(0.45, 0.65, 3) * SPIKES_UNTIL / 3
+        heights = rng.uniform(0.75, 1.0, 3)
         heights /= heights.max()
 
         def spiky(t: FloatArray) -> FloatArray:

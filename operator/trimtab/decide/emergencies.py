@@ -56,7 +56,7 @@ def answer_oom(t: Tick, memory: Resource) -> None:
     wanted = memory.tuned & (effective < floor * (1 - 1e-6))
     cap = np.maximum(memory.maximum, effective)
     stuck = wanted & (effective >= cap * (1 - 1e-6))
-    _say(t, stuck, Reason.MEMORY_AT_MAX, memory.maximum, "memory")
+    _say(t, stuck, memory)
     peak = day_peak(held, now)
     rows = np.flatnonzero(wanted & ~stuck & ~t.moved[seen.workload])
     rows = rows[[not pursued(t, int(c), Lever.MEMORY, float(floor[c])) for c in rows]] if len(rows) else rows
@@ -96,7 +96,7 @@ def answer_throttling(t: Tick, cpu: Resource) -> None:
     cap = np.maximum(cpu.maximum, cpu.limit)
     linked = seen.guaranteed | (seen.scale_limits & np.isfinite(cpu.ratio))
     stuck = wanted & np.where(linked, cpu.request >= cpu.maximum * (1 - 1e-6), cpu.limit >= cap * (1 - 1e-6))
-    _say(t, stuck, Reason.CPU_AT_MAX, cpu.maximum, "CPU")
+    _say(t, stuck, cpu)
     wanted &= ~stuck & (now - held.throttle_at >= settings.throttle_period) & ~t.moved[seen.workload]
     rows = np.flatnonzero(wanted)
     rows = (
@@ -154,8 +154,12 @@ def _make_way(t: Tick, rows: I8, lever: Lever, why: str) -> None:
         supersede(t, w, lever, frozenset(names), why)
 
 
-def _say(t: Tick, stuck: B1, reason: Reason, maximum: F8, what: str) -> None:
-    seen = t.seen.containers
+def _say(t: Tick, stuck: B1, resource: Resource) -> None:
+    seen, cpu = t.seen.containers, resource.lever is Lever.CPU
     for c in np.flatnonzero(stuck):
-        most = text.cores(float(maximum[c])) if what == "CPU" else text.memory(float(maximum[c]))
-        t.limit(int(seen.workload[c]), reason, f"{seen.name[c]} needs more {what} than its largest request, {most}.")
+        name, most, limit = seen.name[c], float(resource.maximum[c]), float(resource.limit[c])
+        if cpu:
+            message = f"{name} is throttled at its CPU limit {text.cores(limit)}; cpu.max is {text.cores(most)}."
+        else:
+            message = f"{name} needs more memory than its largest request, {text.memory(most)}."
+        t.limit(int(seen.workload[c]), Reason.CPU_AT_MAX if cpu else Reason.MEMORY_AT_MAX, message)

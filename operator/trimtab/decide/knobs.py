@@ -42,7 +42,8 @@ def start(t: Tick, demand: Demand, waiting: B1, trying: B1, among: B1) -> None:
     helpless |= (now < held.unreachable_until) | (demand.use < settings.low_utilization * w.target_utilization)
     judged = t.signals.latency_known & ~t.signals.no_traffic & ~t.signals.unknown & (t.signals.judge >= 0)
     quiet = (now - held.scaled_at >= w.verify_seconds) & (w.ready >= np.maximum(w.replicas, 1))
-    ready = judged & quiet & (t.signals.met | helpless)
+    answered = w.arrival_rate * w.trial_seconds / (np.maximum(w.ready, 1) + 1)
+    ready = judged & quiet & (t.signals.met | helpless) & ~(answered < settings.trial_requests)
     candidates: dict[int, list[int]] = {}
     knobs, memory = t.seen.knobs, t.state.knobs
     for k in np.flatnonzero(free[knobs.workload] & knobs.allowed).tolist():

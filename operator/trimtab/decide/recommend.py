@@ -15,7 +15,7 @@ from trimtab.decide.columns import B1, F8
 from trimtab.decide.horizontal import Demand
 from trimtab.decide.observation import Lever
 from trimtab.decide.tick import Tick
-from trimtab.decide.vertical import Resource
+from trimtab.decide.vertical import Resource, seasoned
 
 
 def advise(t: Tick, demand: Demand, both: tuple[Resource, Resource]) -> None:
@@ -40,7 +40,7 @@ def _sizes(t: Tick, r: Resource) -> None:
     sure = t.signals.met[owner] & (held.covered >= t.seen.workloads.min_history_seconds[owner])
     change = np.abs(r.desired - r.request)
     worth = open_ & (change > settings.dead_band * r.request) & (change > r.dead)
-    worth &= np.where(r.desired < r.request, sure, held.covered >= settings.raise_history)
+    worth &= np.where(r.desired < r.request, sure, seasoned(t))
     for c in np.flatnonzero(_new(t, worth, r.desired, told, at)):
         name, what, unit = str(seen.name[c]), "CPU" if cpu else "memory", text.cores if cpu else text.memory
         before, after = float(r.request[c]), float(r.desired[c])

@@ -28,7 +28,7 @@ class Settings:
     gap_seconds: float = 600.0
     """Longest gap between two samples of a container that still counts as known history."""
     raise_history: float = 600.0
-    """Seconds of usage before usage alone raises a request: a start-up burst is shorter."""
+    """Seconds of usage before usage alone raises a request, a start-up burst is shorter; minHistorySeconds if less."""
     dead_band: float = 0.10
     """Relative change below which a request stays (VPA's updater: 10%)."""
     cpu_dead: float = 0.005
@@ -289,6 +289,8 @@ class Settings:
     """Blocks a trial is cut into; the mean of one is one sample: a minute at the default of 600 s."""
     trial_samples: int = 5
     """Samples before a verdict."""
+    trial_requests: float = 30.0
+    """Requests that a trial's pod has to answer in its length: of fewer a mean says nothing, so none is started."""
     trial_skip: float = 0.25
     """Share of the trial dropped as warm-up."""
     trial_gain: float = 0.02
@@ -297,6 +299,8 @@ class Settings:
     """Factor on the variance for autocorrelation."""
     trial_sigmas: float = 2.0
     """Width of the bound in standard errors."""
+    trial_sigmas_again: float = 2.3
+    """The same at the second and third look of a trial that went on because it looked better (Pocock 1977: 2.29)."""
     trial_abort: float = 1.5
     trial_abort_cold: float = 3.0
     """A trial pod past this many times the target, while the others meet it, ends the trial (cold: in warm-up)."""

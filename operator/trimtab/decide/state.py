@@ -183,6 +183,8 @@ class Trial:
     """log(trial cost/base cost), cost in CPU seconds a request."""
     level: Tally = Tally()
     """log(trial latency/target)."""
+    looks: int = 0
+    """Verdicts that could not tell yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,9 @@ def _advance(t: Tick, w: int, trial: Trial) -> Trial | None:
     elapsed = now - trial.ready_at
     by_cost = made.inputs.get("byCost", 0.0) == 1.0
     enough = (trial.cost if by_cost else trial.latency).count >= settings.trial_samples
-    if elapsed < length or (not enough and elapsed < patience):
+    if elapsed < length * (1 + trial.looks) or (not enough and elapsed < patience):
         return trial
-    return _verdict(t, w, k, trial, by_cost)
+    return _verdict(t, w, k, trial, by_cost, last=elapsed + length > patience)
 
 
 def _obstacle(t: Tick, w: int, k: int, trial: Trial) -> str:
@@ -127,8 +127,11 @@ def _hurts(t: Tick, w: int, k: int, trial: Trial) -> bool:
     return latency > factor * target and base <= target
 
 
-def _verdict(t: Tick, w: int, k: int, trial: Trial, by_cost: bool) -> Trial | None:
-    """Better: kept for all pods. Worse or can't tell: removed."""
+def _verdict(t: Tick, w: int, k: int, trial: Trial, by_cost: bool, last: bool) -> Trial | None:
+    """Better for sure: kept for all pods. Perhaps better: looked at again after another length. Else: removed.
+
+    Looks are counted and the bound is wider after the first one: who looks until it fits finds gains in noise.
+    """
     made, settings = trial.decision, t.settings
     tally = trial.cost if by_cost else trial.latency
     what = "CPU a request" if by_cost else "latency"
@@ -138,14 +141,18 @@ def _verdict(t: Tick, w: int, k: int, trial: Trial, by_cost: bool) -> Trial | No
         t.state.knobs.rest_until[k] = t.seen.now + DAY
         return None
     t.state.knobs.comparable[k] = True
-    half = settings.trial_sigmas * tally.error(settings.trial_inflation)
-    better = tally.count >= settings.trial_samples and tally.mean + half < math.log(1 - settings.trial_gain)
+    sigmas = settings.trial_sigmas_again if trial.looks else settings.trial_sigmas
+    half = sigmas * tally.error(settings.trial_inflation)
+    least = math.log(1 - settings.trial_gain)
+    better = tally.count >= settings.trial_samples and tally.mean + half < least
     said = f"{what} {text.change(1.0, math.exp(tally.mean))}" if tally.count else f"{what} unknown"
     if tally.count >= 2:
         low, high = (text.change(1.0, math.exp(tally.mean + sign * half)) for sign in (-1, 1))
         said = f"{said} ({low} to {high}) in {tally.count} × {text.seconds(_block(t, w))} beside the other pods"
     if better and by_cost and trial.level.mean > math.log(1 - settings.near_target):
         return _fail(t, k, trial, OutcomeState.ROLLED_BACK, f"{said}, but its latency comes too near the target.")
+    if not better and tally.mean < least and not last:
+        return replace(trial, looks=trial.looks + 1)
     if not better:
         return _fail(t, k, trial, OutcomeState.ROLLED_BACK, f"{said}; not better for sure.")
     if t.moved[w] or (made.workload in t.pending and not t.signals.missed[w]):

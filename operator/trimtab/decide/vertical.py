@@ -142,10 +142,16 @@ def _unit(lever: Lever, value: float) -> str:
     return text.cores(value) if lever is Lever.CPU else text.memory(value)
 
 
+def seasoned(t: Tick) -> B1:
+    """bool[C]: whether usage is known for long enough to raise a request: ten minutes, or less where cuts need less."""
+    least = np.minimum(t.settings.raise_history, t.seen.workloads.min_history_seconds)
+    return np.asarray(t.state.containers.covered >= least[t.seen.containers.workload])
+
+
 def raise_for_usage(t: Tick, both: tuple[Resource, Resource]) -> None:
     """Requests that usage has outgrown; always allowed, inside the bounds. One lever a workload and step."""
     seen, held, settings = t.seen.containers, t.state.containers, t.settings
-    recent = (held.covered >= settings.raise_history) & (held.sampled_at >= t.seen.now - settings.sample_age)
+    recent = seasoned(t) & (held.sampled_at >= t.seen.now - settings.sample_age)
     for r in both:
         # CPU levels are rationed where they are made (estimator/hold.py): a second band would add overruns.
         band = settings.hold_up if r.lever is Lever.CPU else settings.dead_band

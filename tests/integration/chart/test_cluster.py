@@ -81,7 +81,7 @@ def clean(own_cluster: Bed) -> Iterator[Bed]:
         for release, where in (("trimtab", "chart-one"), ("other", "chart-two")):
             if any(r["name"] == release for r in json.loads(helm("list", "-n", where, "-ojson", bed=own_cluster))):
                 helm("uninstall", release, "-n", where, bed=own_cluster)
-        own_cluster.kubectl("delete", "crd", *CRDS, "--ignore-not-found")
+        own_cluster.kubectl("delete", "crd", *CRDS, "--ignore-not-found", timeout=180)
 
     spaces = [namespace(name) for name in ("chart-one", "chart-two", "shop")]
     own_cluster.kubectl("apply", "--filename=-", input=yaml.safe_dump_all(spaces))

@@ -27,7 +27,7 @@ def running(crds: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ope
     until(operator.leads, 30, "the operator leads")
     yield operator
     assert operator.end() == 0, operator.log
-    crds.kubectl("delete", "crd", *KINDS, "--wait=true", timeout=60)
+    crds.kubectl("delete", "crd", *KINDS, "--wait=true", timeout=180)
 
 
 def scaled_object(name: str) -> dict[str, Any]:
@@ -84,16 +84,18 @@ def test_rule_09_a_scaled_object_keeps_its_replicas_and_is_named(running: Operat
 
 @pytest.mark.parametrize("mode", [None, "InPlaceOrRecreate"])
 def test_rule_09_a_vpa_keeps_the_requests_and_is_named(running: Operator, shop: Cluster, mode: str | None) -> None:
-    shop.apply(deployment("theirs"), deployment("free"), vertical("theirs", mode), outside("theirs"), outside("free"))
-    message = shop.condition("theirs", "Conflicted", "True", "VpaOwnsResources")["message"]
-    assert f"VerticalPodAutoscaler theirs (mode {mode or 'Auto'}) sets the requests of Deployment theirs" in message
+    # Names of its own: an entry outlives its resource until the next tick, and a namesake takes it over.
+    theirs = f"theirs-{mode or 'default'}".lower()
+    shop.apply(deployment(theirs), deployment("free"), vertical(theirs, mode), outside(theirs), outside("free"))
+    message = shop.condition(theirs, "Conflicted", "True", "VpaOwnsResources")["message"]
+    assert f"VerticalPodAutoscaler theirs (mode {mode or 'Auto'}) sets the requests of Deployment {theirs}" in message
     until(lambda: "Deployment/free" in shaped(shop), 30, "the other workload is shaped")
     ticks(running)
-    assert "Deployment/theirs" not in shaped(shop)
-    assert replicas(shop, "theirs") == 2, "replicas are not the VPA's; they go on"
-    shop.apply(vertical("theirs", "Off"))
-    shop.condition("theirs", "Conflicted", "False", "NoConflict")
-    until(lambda: "Deployment/theirs" in shaped(shop), 30, "the workload is shaped once the VPA is off")
+    assert f"Deployment/{theirs}" not in shaped(shop)
+    assert replicas(shop, theirs) == 2, "replicas are not the VPA's; they go on"
+    shop.apply(vertical(theirs, "Off"))
+    shop.condition(theirs, "Conflicted", "False", "NoConflict")
+    until(lambda: f"Deployment/{theirs}" in shaped(shop), 30, "the workload is shaped once the VPA is off")
 
 
 def test_rule_09_somebody_who_keeps_setting_the_profile_back_is_named_and_left_alone(

@@ -85,6 +85,30 @@ def test_a_value_that_can_not_be_told_from_the_other_is_not_kept() -> None:
     assert "not better for sure" in steps(sim)[0].outcome_message
 
 
+def test_a_value_that_is_probably_better_is_watched_for_longer_and_then_kept() -> None:
+    sim = batched(8, service=lambda b: 0.02)
+    noise, looks = [0.62, 1.15, 0.7, 1.1], set()
+    for _ in range(200):
+        block = int(sim.now // 60)
+        sim.override["knob"] = {"trial_cost": 0.02 * noise[block % 4]} if sim.trial_ready else {}
+        sim.step()
+        looks |= {trial.looks for trial in sim.state.trials.values()}
+        if sim.value != 8:
+            break
+    assert sim.value == 16
+    assert looks >= {0, 1}
+
+
+def test_a_trial_needs_enough_requests_on_its_pod_to_say_anything() -> None:
+    sim = batched(8)
+    sim.rate = lambda t: 0.1
+    sim.run(900)
+    assert not sim.decisions
+    sim.rate = lambda t: 10.0
+    sim.run(300)
+    assert [made.reason for made in steps(sim)] == [Reason.KNOB_TRIAL_STARTED]
+
+
 def test_noise_alone_keeps_nothing() -> None:
     sim = batched(8, service=lambda b: 0.02)
     noise = [0.9, 1.2, 0.8, 1.1, 1.05, 0.85]

@@ -233,3 +233,14 @@ def test_a_burstable_pod_never_becomes_guaranteed() -> None:
     for _ in range(20):
         sim.step()
         assert not (sim.cpu == sim.cpu_limit and sim.memory == sim.memory_limit)
+
+
+def test_a_request_that_was_cut_early_follows_usage_up_again_as_early() -> None:
+    load = [0.2]
+    workload = {**FIXED, "min_history_seconds": 30.0, "verify_seconds": 15.0}
+    sim = Simulator(rate=lambda t: load[0], replicas=1, workload=workload)
+    assert sim.run(400, until=lambda s: s.cpu <= 0.2), "the user asked for 30 s of history, which is there"
+    low = sim.cpu
+    load[0] = 40.0
+    sim.run(150)
+    assert sim.cpu > 2 * low
