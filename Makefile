@@ -56,8 +56,8 @@ cluster-tests: bed ## tests against a real API server and a real Prometheus
 e2e: bed ## tests on real pods
 	@$(VENV)/bin/pytest tests/e2e -q
 
-browser: # a headless browser, to look at reports as people do
-	@command -v chromium >/dev/null || { echo "  chromium …"; apt-get update -q >/dev/null; apt-get install -qy --no-install-recommends chromium >/dev/null; }
+browser: deps # a headless browser, to look at reports as people do
+	@$(PY) -m testbed deps chromium
 
 test: lint bed browser ## everything that must pass
 	@bash scripts/tests.sh $(VENV)
@@ -71,7 +71,7 @@ docs: deps ## write docs/reference.md and the dashboards from the code
 	@$(PY) -m scripts.dashboards
 
 site: deps ## the documentation as a site, in .build/site
-	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
+	@mkdir -p .build && { NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build >.build/site.log 2>&1 || { cat .build/site.log >&2; exit 1; }; }
 
 lock: deps ## pin the dependencies anew
 	@$(VENV)/bin/uv pip compile -q --generate-hashes --python-version 3.11 --no-emit-index-url --no-header pyproject.toml -o requirements/operator.txt

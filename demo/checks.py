@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from demo.watch import Snapshot
 
+KNOB = "BATCH_SIZE"
 HELD_SHARE = 0.9
 """Share of busy seconds, after tuning, in which the clients' p95 must be within the target."""
 
@@ -46,10 +48,9 @@ def _resized(history: Sequence[Snapshot]) -> Check:
                 seen.setdefault(pod.name, []).append(facts)
     for name, all_facts in seen.items():
         if len({facts[:3] for facts in all_facts}) > 1 and len({facts[3] for facts in all_facts}) == 1:
-            first, last = all_facts[0], all_facts[-1]
-            text = (
-                f"{name}: cpu shares {first[0]} → {last[0]}, memory limit {mib(first[2])} → {mib(last[2])}, 0 restarts"
-            )
+            shares = [value for value, _ in groupby(facts[0] for facts in all_facts)]
+            limits = [mib(value) for value, _ in groupby(facts[2] for facts in all_facts)]
+            text = f"{name}: cpu shares {' → '.join(shares)}, memory limit {' → '.join(limits)}, 0 restarts"
             return Check("requests changed on a running pod, without a restart", True, text)
     return Check("requests changed on a running pod, without a restart", False, "no cgroup of a running pod changed")
 
@@ -118,8 +119,10 @@ def _alert(events: Sequence[dict[str, Any]]) -> Check:
 
 
 def _told(history: Sequence[Snapshot]) -> Check:
-    """Status names every condition, and decisions of all three levers were shown with reasons."""
+    """Status named every condition, decisions of all three levers with reasons, what is in force, and the alert."""
     levers, ids = set(), set()
+    true = any(_applied(snapshot) for snapshot in history[1:])
+    alerted = any(alert.get("firing") for snapshot in history for alert in snapshot.status.get("alerts", []))
     for snapshot in history:
         for decision in snapshot.status.get("decisions", []):
             if decision.get("message") and decision.get("reason"):
@@ -127,11 +130,26 @@ def _told(history: Sequence[Snapshot]) -> Check:
                 ids.add(decision["id"])
     conditions = history[-1].status.get("conditions", [])
     enough = {"Replicas", "Knob"} <= levers and bool({"CPU", "Memory"} & levers) and len(conditions) == 9
+    enough = enough and true and alerted
     return Check(
         "status and decisions say it",
         enough,
-        f"{len(ids)} decisions on {', '.join(sorted(levers))}; {len(conditions)} conditions",
+        f"{len(ids)} decisions on {', '.join(sorted(levers))}; {len(conditions)} conditions; "
+        f"applied {'is' if true else 'is not'} what the processes have; alert {'shown' if alerted else 'not shown'}",
     )
+
+
+def _applied(snapshot: Snapshot) -> bool:
+    """Whether status.applied is what the Deployment and the environments of all its processes say."""
+    applied = snapshot.status.get("applied", {})
+    said = {
+        str(value)
+        for one in applied.get("containers", [])
+        for name, value in one.get("env", {}).items()
+        if name == KNOB
+    }
+    seen = {pod.cgroup["batch"] for pod in snapshot.pods if pod.cgroup.get("batch")}
+    return applied.get("replicas") == snapshot.replicas and bool(seen) and said == seen
 
 
 def _template(history: Sequence[Snapshot]) -> Check:

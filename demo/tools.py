@@ -49,8 +49,15 @@ class Tools:
 
     def get(self, *arguments: str) -> dict[str, Any]:
         """`kubectl get … -o json`, decoded; an empty object when it can't be had now."""
-        done = self.run("kubectl", "get", *arguments, "-o", "json", timeout=15, check=False)
-        found: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
+        return self.ask("kubectl", "get", *arguments, "-o", "json")
+
+    def ask(self, *command: str) -> dict[str, Any]:
+        """What a command prints, decoded; an empty object when it fails or takes long: the next look will see more."""
+        try:
+            done = self.run(*command, timeout=15, check=False)
+            found: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
+        except (DemoError, json.JSONDecodeError):
+            return {}
         return found
 
     def follow(self, *command: str) -> subprocess.Popen[str]:

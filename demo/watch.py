@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from demo.tools import Tools
+from demo.tools import DemoError, Tools
 
 NAMESPACE, APP = "rag-demo", "rag-api"
 
@@ -111,12 +111,13 @@ def snapshots(
         if at - probed >= probe_every:
             probed, cgroups = at, {}
         snapshot = look(tools, at, cgroups)
-        yield snapshot
+        if snapshot is not None:
+            yield snapshot
         time.sleep(max(0.0, every - (time.monotonic() - began - at)))
 
 
-def look(tools: Tools, at: float, cgroups: dict[str, dict[str, str]]) -> Snapshot:
-    """One look, in one request; a ready pod without an entry in `cgroups` is probed and entered."""
+def look(tools: Tools, at: float, cgroups: dict[str, dict[str, str]]) -> Snapshot | None:
+    """One look, in one request; a ready pod without an entry in `cgroups` is probed and entered. None: not seen."""
     found = tools.get("deployments,replicasets,pods,performanceconfigs", "-n", NAMESPACE).get("items", [])
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for item in found:
@@ -129,7 +130,9 @@ def look(tools: Tools, at: float, cgroups: dict[str, dict[str, str]]) -> Snapsho
         if pod.ready and pod.uid not in cgroups:
             cgroups[pod.uid] = _probe(tools, pod.name)
         pods.append(replace(pod, cgroup=cgroups.get(pod.uid, {})))
-    deployment = next((item for item in by_kind.get("Deployment", []) if item["metadata"]["name"] == APP), {})
+    deployment = next((item for item in by_kind.get("Deployment", []) if item["metadata"]["name"] == APP), None)
+    if deployment is None:
+        return None
     return Snapshot(
         at=at,
         replicas=deployment.get("spec", {}).get("replicas", 0),
@@ -138,6 +141,18 @@ def look(tools: Tools, at: float, cgroups: dict[str, dict[str, str]]) -> Snapsho
         config=next((item for item in by_kind.get("PerformanceConfig", []) if item["metadata"]["name"] == APP), {}),
         replica_sets=len(by_kind.get("ReplicaSet", [])),
     )
+
+
+def surely(tools: Tools, at: float, tries: int = 10) -> Snapshot:
+    """One look that shows the Deployment.
+
+    Raises:
+        DemoError: it can't be read.
+    """
+    for _ in range(tries):
+        if (seen := look(tools, at, {})) is not None:
+            return seen
+    raise DemoError(f"Deployment {APP} in {NAMESPACE} can't be read; see `kubectl get deployment -n {NAMESPACE}`.")
 
 
 def _pod(raw: dict[str, Any]) -> Pod | None:
@@ -159,8 +174,4 @@ def _pod(raw: dict[str, Any]) -> Pod | None:
 
 
 def _probe(tools: Tools, pod: str) -> dict[str, str]:
-    done = tools.run(
-        "kubectl", "exec", "-n", NAMESPACE, pod, "-c", "app", "--", "python3", "-c", PROBE, timeout=15, check=False
-    )
-    found: dict[str, str] = json.loads(done.stdout) if done.returncode == 0 else {}
-    return found
+    return tools.ask("kubectl", "exec", "-n", NAMESPACE, pod, "-c", "app", "--", "python3", "-c", PROBE)

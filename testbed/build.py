@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed import golang
 from testbed.bed import cache_root
 from testbed.run import BedError, run, say
 
 GO_ROOT = Path(__file__).parent / "go"
 KUBERNETES_VERSION = "1.36.3"
 BUILD_SECONDS = 3600.0
-OLDEST_GO = (1, 21)  # the first that downloads a newer toolchain by itself
 _VERSION_FLAGS = " ".join(
     f"-X k8s.io/component-base/version.{field}={value}"
     for field, value in zip(
@@ -100,7 +99,7 @@ def path_of(name: str) -> Path:
 def build(names: Iterable[str] = tuple(BINARIES)) -> list[Path]:
     """Build the programs that the cache lacks, and return the paths of all `names`.
 
-    Prints each program with its seconds. Raises BedError when Go is absent or too old, or a build fails.
+    Prints each program with its seconds. Raises BedError when Go is too old or can't be had, or a build fails.
     """
     wanted = list(names)
     unknown = sorted(set(wanted) - set(_KNOWN))
@@ -108,7 +107,7 @@ def build(names: Iterable[str] = tuple(BINARIES)) -> list[Path]:
         raise BedError(f"No such program: {', '.join(unknown)}; there are {', '.join(_KNOWN)}.")
     missing = [name for name in wanted if not path_of(name).exists()]
     if missing:
-        env = _go_environment()
+        env = golang.environment(_module_go_version())
         say(f"Building {len(missing)} programs into {cache_root() / 'bin'} (all: 15 minutes on 2 cores, once):")
         for name in missing:
             _build_one(_KNOWN[name], env)
@@ -133,24 +132,6 @@ def _build_one(binary: Binary, env: dict[str, str]) -> None:
 
 def _jobs() -> str:
     return os.environ.get("TRIMTAB_BUILD_JOBS") or str(min(os.cpu_count() or 1, 8))
-
-
-def _go_environment() -> dict[str, str]:
-    """Return the environment for `go build`; a Go older than go.mod asks for is let to download that one."""
-    needed = _module_go_version()
-    if shutil.which("go") is None:
-        raise BedError(f"Go is not installed: install Go {needed} or newer from https://go.dev/dl/.")
-    env = {**os.environ, "CGO_ENABLED": "0"}
-    said = run(["go", "env", "GOVERSION"], cwd=Path("/"), env=env).stdout.strip()
-    found = re.match(r"go(\d+)\.(\d+)", said)
-    have = (int(found[1]), int(found[2])) if found else (0, 0)
-    if have < OLDEST_GO:
-        raise BedError(
-            f"Go {said or '(unknown version)'} is too old: install Go {needed}, or any from 1.21 on, which fetches it."
-        )
-    if have < tuple(int(part) for part in needed.split(".")[:2]):
-        env["GOTOOLCHAIN"] = "auto"
-    return env
 
 
 def _module_go_version() -> str:

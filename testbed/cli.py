@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -71,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     check_ = add("check", _check, "Say what this machine lacks.")
     check_.add_argument("--level", choices=("api", "pods"), default="pods")
-    add("deps", _deps, "Install the Debian packages of packages.txt.")
+    deps = add("deps", _deps, "Install the Debian packages of packages.txt.")
+    deps.add_argument("more", nargs="*", help="further packages, each named like the program it brings")
     return parser
 
 
@@ -181,15 +183,16 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _deps(options: argparse.Namespace) -> int:
-    del options
-    packages = check.missing_packages()
+    packages = check.missing_packages() + [name for name in options.more if shutil.which(name) is None]
     if not packages:
         say("Nothing to install.")
         return 0
     if not Path("/usr/bin/apt-get").exists():
         raise BedError(f"This is not Debian or Ubuntu: install the equivalents of {', '.join(packages)}.")
     if os.geteuid() != 0:
-        raise BedError("Installing packages needs root: run `sudo python -m testbed deps`.")
+        raise BedError(
+            f"Installing {', '.join(packages)} needs root: run `sudo python -m testbed deps {' '.join(options.more)}`."
+        )
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with step("apt-get update"):
         run(["apt-get", "update", "--quiet"], timeout=300, env=env)

@@ -44,7 +44,7 @@ TOPICS = (
     "quotas",
 )
 
-SPIKES_UNTIL = 0.76
+SPIKES_FROM, SPIKES_UNTIL = 0.15, 0.76
 """Share of the time in which the spikes lie; the rest shows what is taken back."""
 
 _PRIVATE = [
@@ -72,7 +72,7 @@ def shape_rate(shape: str, *, seed: int, duration: float, base: float, peak: flo
 
     steps: low for 15% of the time, a rise of 5%, the peak until 64%, a fall of 3%, low. diurnal: two days as
     a sine. spiky: three spikes at places, of lengths and heights that follow from the seed, the highest
-    reaches the peak; low from 76% on. Raises LoadError on another name.
+    reaches the peak; low for the first 15% and from 76% on. Raises LoadError on another name.
     """
     if shape == "steps":
         return lambda t: np.interp(t / duration, [0.15, 0.20, 0.64, 0.67], [base, peak, peak, base])
@@ -80,8 +80,9 @@ def shape_rate(shape: str, *, seed: int, duration: float, base: float, peak: flo
         return lambda t: base + (peak - base) * (0.5 - 0.5 * np.cos(4 * np.pi * t / duration))
     if shape == "spiky":
         rng = np.random.default_rng([seed, 1])
-        starts = (np.arange(3) + rng.uniform(0.15, 0.35, 3)) * SPIKES_UNTIL / 3
-        ends = starts + rng.uniform(0.45, 0.65, 3) * SPIKES_UNTIL / 3
+        length = (SPIKES_UNTIL - SPIKES_FROM) / 3
+        starts = SPIKES_FROM + (np.arange(3) + rng.uniform(0.0, 0.3, 3)) * length
+        ends = starts + rng.uniform(0.5, 0.65, 3) * length
         heights = rng.uniform(0.75, 1.0, 3)
         heights /= heights.max()
 

@@ -20,7 +20,7 @@ class Settings:
     smoothing_seconds: float = 120.0
     """Time constant of the means that a move is compared with: the usual window of a latency query."""
     missed_samples: int = 2
-    """Fresh samples in a row past the target before it counts as missed for a move (ALGORITHMS: two epochs)."""
+    """Fresh samples in a row past the target before it counts as missed for a move (one alone may be noise)."""
     near_target: float = 0.08
     """m: from 8% below the target on, nothing is saved that could cost latency (paired coordinate search)."""
 
@@ -295,6 +295,8 @@ class Settings:
     """Share of the trial dropped as warm-up."""
     trial_gain: float = 0.02
     """Smallest gain that is worth a roll."""
+    trial_load: float = 0.7
+    """Share of the load at a trial's start below which nothing is compared: in idle pods small batches win."""
     trial_inflation: float = 1.3
     """Factor on the variance for autocorrelation."""
     trial_sigmas: float = 2.0

@@ -8,6 +8,7 @@ from trimtab.api.status import OutcomeState
 from trimtab.decide import text
 from trimtab.decide.moves import rest_knob, supersede
 from trimtab.decide.observation import NAN, Lever
+from trimtab.decide.plan import Decision
 from trimtab.decide.rings import count_move
 from trimtab.decide.settings import DAY
 from trimtab.decide.state import Trial
@@ -52,7 +53,12 @@ def _advance(t: Tick, w: int, trial: Trial) -> Trial | None:
     elapsed = now - trial.ready_at
     by_cost = made.inputs.get("byCost", 0.0) == 1.0
     enough = (trial.cost if by_cost else trial.latency).count >= settings.trial_samples
-    if elapsed < length * (1 + trial.looks) or (not enough and elapsed < patience):
+    if elapsed < length * (1 + trial.looks):
+        return trial
+    if not enough and _idle(t, w, made):
+        _abandon(t, w, k, made, length)
+        return None
+    if not enough and elapsed < patience:
         return trial
     return _verdict(t, w, k, trial, by_cost, last=elapsed + length > patience)
 
@@ -80,7 +86,7 @@ def _sample(t: Tick, w: int, k: int, trial: Trial) -> Trial:
     """Take this tick's pair of numbers in; the warm-up is left out, a block that is full counts as one sample."""
     seen, now, judge = t.seen.knobs, t.seen.now, int(t.signals.judge[w])
     warm = now - trial.ready_at >= t.settings.trial_skip * float(t.seen.workloads.trial_seconds[w])
-    if not warm or not t.seen.workloads.due[w] or t.signals.no_traffic[w]:
+    if not warm or not t.seen.workloads.due[w] or t.signals.no_traffic[w] or _idle(t, w, trial.decision):
         return trial
     block = int((now - trial.ready_at) // _block(t, w))
     if block != trial.block:
@@ -102,6 +108,20 @@ def _sample(t: Tick, w: int, k: int, trial: Trial) -> Trial:
         level.plus(_log(mine, target)),
     )
     return replace(trial, filling=filling)
+
+
+def _idle(t: Tick, w: int, made: Decision) -> bool:
+    """Whether the load fell far below that at which the value is to help: what is best now may be worst then."""
+    rate, began = float(t.seen.workloads.arrival_rate[w]), made.inputs.get("arrivalRate", NAN)
+    return rate < t.settings.trial_load * began
+
+
+def _abandon(t: Tick, w: int, k: int, made: Decision, length: float) -> None:
+    rate, began = float(t.seen.workloads.arrival_rate[w]), made.inputs["arrivalRate"]
+    message = f"The load fell from {text.number(began)} to {text.number(rate)} requests/s; values can't be compared."
+    t.record(made.ended(OutcomeState.CONFOUNDED, message))
+    t.knobs.trial[k] = -1
+    t.state.knobs.rest_until[k] = t.seen.now + length
 
 
 def _block(t: Tick, w: int) -> float:

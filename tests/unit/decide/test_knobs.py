@@ -204,3 +204,28 @@ def test_without_request_costs_a_batch_goes_up_first_and_is_judged_by_latency() 
     sim.step()
     assert steps(sim)[0].after == 16
     assert steps(sim)[0].inputs["byCost"] == 0.0
+
+
+def test_a_trial_whose_load_falls_away_is_ended_without_a_verdict() -> None:
+    sim = batched(8, service=lambda b: 0.02)
+    sim.run(120, until=lambda s: s.trial_ready)
+    sim.rate = lambda t: 1.0
+    sim.override["knob"] = {"trial_cost": 0.01}
+    assert sim.run(900, until=lambda s: steps(s)[0].outcome is OutcomeState.CONFOUNDED)
+    assert "The load fell from 10 to 1 requests/s" in steps(sim)[0].outcome_message
+    assert (sim.value, sim.trial) == (8, -1)
+    assert sim.state.knobs.failures[0] == 0
+
+
+def test_what_is_seen_of_a_trial_while_the_load_is_away_does_not_count() -> None:
+    sim = batched(8, service=lambda b: 0.02)
+    sim.run(120, until=lambda s: s.trial_ready)
+    rate = [10.0]
+    sim.rate = lambda t: rate[0]
+    for step in range(60):
+        idle = 8 <= step < 24
+        rate[0] = 1.0 if idle else 10.0
+        sim.override["knob"] = {"trial_cost": 0.01 if idle else 0.02} if sim.trial_ready else {}
+        sim.step()
+    assert steps(sim)[0].outcome is OutcomeState.ROLLED_BACK
+    assert "+0%" in steps(sim)[0].outcome_message

@@ -23,7 +23,9 @@ def snapshot(at: float, replicas: int, *pods: Pod, **changes: Any) -> Snapshot:
         {"id": lever, "lever": f"{lever}/x", "message": "why", "reason": "Because"}
         for lever in ("Replicas", "CPU", "Knob")
     ]
-    status = {"decisions": decisions, "conditions": [{}] * 9}
+    applied = {"replicas": replicas, "containers": [{"name": "app", "env": {"BATCH_SIZE": 2}}]}
+    alerts = [{"name": "slow", "firing": True}]
+    status = {"decisions": decisions, "conditions": [{}] * 9, "applied": applied, "alerts": alerts}
     made = Snapshot(at, replicas, "template", pods, {"status": status}, 1)
     return replace(made, **changes)
 
@@ -76,6 +78,20 @@ BAD: dict[str, Callable[[], list[str]]] = {
 @pytest.mark.parametrize("name", BAD)
 def test_each_check_fails_when_its_thing_did_not_happen(name: str) -> None:
     assert name in BAD[name]()
+
+
+@pytest.mark.parametrize("lost", ["applied", "alerts", "decisions"])
+def test_a_status_that_leaves_something_out_is_seen(lost: str) -> None:
+    history = [
+        replace(s, config={"status": {**s.config["status"], lost: {} if lost == "applied" else []}}) for s in HISTORY
+    ]
+    assert failed(history) == ["status and decisions say it"]
+
+
+def test_a_status_that_claims_another_value_than_the_processes_have_is_seen() -> None:
+    other = {"replicas": 2, "containers": [{"name": "app", "env": {"BATCH_SIZE": 4}}]}
+    history = [replace(s, config={"status": {**s.config["status"], "applied": other}}) for s in HISTORY]
+    assert failed(history) == ["status and decisions say it"]
 
 
 def test_without_any_load_line_the_latency_checks_fail() -> None:

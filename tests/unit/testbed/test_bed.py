@@ -93,12 +93,6 @@ def test_a_process_that_was_given_a_recorded_id_anew_is_never_ended(
     assert stranger.poll() is None
 
 
-def test_without_go_the_message_names_the_version_and_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(BedError, match=r"install Go 1\.\d+.* or newer from https://go.dev/dl/"):
-        build.build(["pause"])
-
-
 @pytest.mark.parametrize(("version", "said"), [("go1.20.4", "go1.20.4 is too old"), ("devel", "devel is too old")])
 def test_a_go_that_cannot_fetch_a_newer_one_is_refused(
     version: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
