@@ -1,6 +1,7 @@
 """Which knob is tried next, and how far: log2 steps within the latency headroom, both directions explored.
 
-Coordinate search of ALGORITHMS: x = log2(knob), step ≤ min(1 octave, log2((1 − m)·target/latency)), one knob a trial.
+Coordinate search (Wright, "Coordinate descent algorithms", Math. Program. 151, 2015) in x = log2(knob), one knob a
+trial, with step ≤ min(1 octave, log2((1 − m)·target/latency)).
 """
 
 import math
@@ -134,7 +135,8 @@ def _goal(t: Tick, row: int, k: int, way: int, ratio: float) -> int:
     value = int(knobs.value[k])
     low, high = bounds(t, k)
     step = min(float(t.state.knobs.step[k]), settings.octave)
-    if way > 0 and t.signals.met[row] and str(knobs.role[k]) in _COSTS_LATENCY:
+    costly = str(knobs.role[k]) in _COSTS_LATENCY and not t.state.knobs.eases[k]
+    if way > 0 and t.signals.met[row] and costly:
         headroom = math.log2((1 - settings.near_target) / ratio)
         step = min(step, headroom)
         if max(value, 1) * 2**headroom < value + 1:

@@ -170,6 +170,7 @@ def rest_knob(t: Tick, k: int, made: Decision) -> None:
     held, settings = t.state.knobs, t.settings
     held.failures[k] += 1
     held.direction[k] = -1 if made.after > made.before else 1
+    held.eases[k] &= made.after < made.before
     held.step[k] = max(float(held.step[k]) / 2, settings.step_floor)
     failures = int(held.failures[k])
     length = settings.knob_rest * float(t.seen.workloads.trial_seconds[t.seen.knobs.workload[k]])

@@ -8,7 +8,7 @@ import numpy as np
 from trimtab.api.builtin_alerts import BUILTIN_ALERTS
 from trimtab.api.reasons import Reason
 from trimtab.api.status import AlertState, OutcomeState
-from trimtab.decide import cost
+from trimtab.decide import cost, trials
 from trimtab.decide.alerts import Clocks
 from trimtab.decide.observation import NAN, Lever, Observation
 from trimtab.decide.plan import Decision
@@ -165,9 +165,12 @@ def _recall(
             held.unreachable_until[w] = max(float(held.unreachable_until[w]), until)
     elif made.lever is Lever.KNOB:
         k = rows.knobs.get(subject)
+        if k is not None and made.reason is Reason.KNOB_TRIAL_KEPT and not undone:
+            state.knobs.eases[k] = trials.eased(made)
         if k is not None and made.reason is Reason.KNOB_TRIAL_ROLLED_BACK:
             rest = made.time + settings.knob_rest * float(seen.workloads.trial_seconds[w])
             state.knobs.direction[k] = -1 if made.after > made.before else 1
+            state.knobs.eases[k] &= made.after < made.before
             state.knobs.rest_until[k] = max(float(state.knobs.rest_until[k]), rest)
     else:
         cpu, c = made.lever is Lever.CPU, rows.containers.get(subject)

@@ -124,6 +124,8 @@ class KnobState(Table):
     key: S = column(object, "")
     direction: I8 = column("i8", 0)
     """+1 or −1 for the next step; 0: none tried yet."""
+    eases: B1 = column(bool, False)
+    """A larger value was kept since it lowered latency: headroom does not bound the next one."""
     step: F8 = column("f8", 1.0)
     """Octaves of the next step."""
     failures: I8 = column("i8", 0)
@@ -290,7 +292,7 @@ def restart(state: State, seen: Observation) -> B1:
         _forget(state.containers, rows, tuple(f.name for f in fields(ContainerState) if f.name not in _KEPT))
         state.containers.ignore_before[rows] = seen.now
         rows = changed[seen.knobs.workload]
-        _forget(state.knobs, rows, ("direction", "step", "failures", "rest_until", "comparable"))
+        _forget(state.knobs, rows, ("direction", "eases", "step", "failures", "rest_until", "comparable"))
     return changed
 
 

@@ -181,6 +181,11 @@ def _verdict(t: Tick, w: int, k: int, trial: Trial, by_cost: bool, last: bool) -
     return None
 
 
+def eased(made: Decision) -> bool:
+    """Whether this is a larger value that was tried for less latency."""
+    return made.after > made.before and made.inputs.get("byCost", 0.0) != 1.0
+
+
 def _keep(t: Tick, w: int, k: int, trial: Trial, said: str) -> None:
     """The value becomes the set point; the trial pod is the first pod of the roll."""
     made, held, settings = trial.decision, t.state.knobs, t.settings
@@ -190,6 +195,7 @@ def _keep(t: Tick, w: int, k: int, trial: Trial, said: str) -> None:
     t.knobs.keep_trial[k] = True
     held.failures[k] = 0
     held.direction[k] = 1 if made.after > made.before else -1
+    held.eases[k] = eased(made)
     held.step[k] = min(float(held.step[k]) * settings.step_growth, settings.octave)
     held.tried_at[k] = t.seen.now
     count_move(t.state.workloads, w, t.seen.now)

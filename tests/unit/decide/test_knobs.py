@@ -229,3 +229,11 @@ def test_what_is_seen_of_a_trial_while_the_load_is_away_does_not_count() -> None
         sim.step()
     assert steps(sim)[0].outcome is OutcomeState.ROLLED_BACK
     assert "+0%" in steps(sim)[0].outcome_message
+
+
+def test_after_a_larger_value_lowered_latency_the_next_step_up_is_not_bound_by_headroom() -> None:
+    sim = batched(1, service=lambda b: 0.02, floor=lambda b: 0.5 / b, target=0.36)
+    assert sim.run(3600, until=lambda s: s.value == 2), "0.5 s of 0.36 s is too much"
+    count = len(sim.decisions)
+    assert sim.run(7200, until=lambda s: len(s.decisions) > count), "0.27 s of 0.36 s would leave no room for a step up"
+    assert (steps(sim)[-1].before, steps(sim)[-1].after > 2) == (2, True)
