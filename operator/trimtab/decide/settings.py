@@ -112,6 +112,11 @@ class Settings:
     """Share by which the memory level has to fall to be moved down."""
     doubted_share: float = 0.02
     """Usage below this share of the least seen lately is doubted: its unit may have changed."""
+    doubted_latency: float = 0.004
+    """The same share of the least latency seen lately: load changes latency by more than it changes usage, units by
+    a thousand."""
+    rests: int = 3
+    """A usage of exactly 0 is doubted until a container came back from it so often: then it rests at times."""
     doubted_seconds: float = 6 * HOUR
     """Seconds for which it is doubted."""
 
@@ -295,6 +300,8 @@ class Settings:
     """Share of the trial dropped as warm-up."""
     trial_gain: float = 0.02
     """Smallest gain that is worth a roll."""
+    trial_cost_skip: float = 60.0
+    """Seconds that the CPU of a trial's pod is not looked at: its start is in the means over the last 30 to 60 s."""
     trial_load: float = 0.7
     """Share of the load at a trial's start below which nothing is compared: in idle pods small batches win."""
     trial_inflation: float = 1.3

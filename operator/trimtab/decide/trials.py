@@ -99,12 +99,13 @@ def _sample(t: Tick, w: int, k: int, trial: Trial) -> Trial:
             cost=trial.cost.plus(cost.mean),
             level=trial.level.plus(level.mean),
         )
+    settled = now - trial.ready_at >= t.settings.trial_cost_skip
     latency, cost, level = trial.filling
     mine, base = float(seen.trial_latency[k]), float(seen.base_latency[k])
     target = float(t.seen.targets.limit[judge]) if judge >= 0 else NAN
     filling = (
         latency.plus(_log(mine, base)),
-        cost.plus(_log(float(seen.trial_cost[k]), float(seen.base_cost[k]))),
+        cost.plus(_log(float(seen.trial_cost[k]), float(seen.base_cost[k])) if settled else NAN),
         level.plus(_log(mine, target)),
     )
     return replace(trial, filling=filling)

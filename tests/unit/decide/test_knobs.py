@@ -237,3 +237,14 @@ def test_after_a_larger_value_lowered_latency_the_next_step_up_is_not_bound_by_h
     count = len(sim.decisions)
     assert sim.run(7200, until=lambda s: len(s.decisions) > count), "0.27 s of 0.36 s would leave no room for a step up"
     assert (steps(sim)[-1].before, steps(sim)[-1].after > 2) == (2, True)
+
+
+def test_what_a_trial_s_pod_used_for_its_start_does_not_count() -> None:
+    sim = batched(8, service=lambda b: 0.02, workload={"trial_seconds": 60.0})
+    sim.tick = 5.0
+    for _ in range(60):
+        young = sim.now - sim.trial_since < 60
+        sim.override["knob"] = {"trial_cost": 0.1 if young else 0.01} if sim.trial_ready else {}
+        sim.step()
+    assert steps(sim)[0].reason is Reason.KNOB_TRIAL_KEPT
+    assert "CPU a request −50%" in steps(sim)[0].message
