@@ -41,10 +41,15 @@ def _advance(t: Tick, w: int, trial: Trial) -> Trial | None:
         if waited > (patience if started else settings.trial_start_seconds):
             return _fail(t, k, trial, OutcomeState.FAILED, f"The trial pod was not ready after {text.seconds(waited)}.")
         return trial
+    since = float(t.seen.knobs.trial_since[k])
     if math.isnan(trial.ready_at):
-        since = float(t.seen.knobs.trial_since[k])
         ready_at = min(since, now) if math.isfinite(since) and since > 0 else now
         trial = replace(trial, ready_at=ready_at, decision=t.record(in_force_since(made, now)))
+    elif trial.ready_at < since <= now:
+        # Its pod was lost and made anew: what was seen of the first one and of the second's start is no comparison.
+        if now - made.time > settings.trial_start_seconds + patience:
+            return _fail(t, k, trial, OutcomeState.FAILED, "The trial pod was lost again and again.")
+        trial = Trial(made, trial.knob, ready_at=since)
     trial = _sample(t, w, k, trial)
     if _hurts(t, w, k, trial):
         latency, base = float(t.seen.knobs.trial_latency[k]), float(t.seen.knobs.base_latency[k])

@@ -295,3 +295,23 @@ def test_more_latency_after_a_trial_that_comes_near_the_target_takes_the_value_b
     sim.run(600)
     made = next(iter(sim.decisions.values()))
     assert (made.after, made.outcome) == (4, OutcomeState.ROLLED_BACK)
+
+
+def test_a_trial_pod_that_was_made_anew_begins_its_comparison_anew() -> None:
+    sim = batched(2)
+    assert sim.run(600, until=lambda s: any(trial.latency.count for trial in s.state.trials.values()))
+    sim.trial_since = sim.now
+    sim.step()
+    (trial,) = sim.state.trials.values()
+    assert (trial.ready_at, trial.latency.count) == (sim.trial_since, 0)
+
+
+def test_a_trial_pod_that_is_lost_again_and_again_ends_the_trial() -> None:
+    sim = batched(2)
+    sim.run(120, until=lambda s: s.trial_ready)
+    for _ in range(300):
+        sim.trial_since = sim.now
+        sim.step()
+        if steps(sim)[0].outcome is OutcomeState.FAILED:
+            break
+    assert "lost again and again" in steps(sim)[0].outcome_message
