@@ -11,8 +11,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
+import sys
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it also runs by its path
 
 from testbed import bed as beds
 from tests.integration.act.policy import Admission, container, install, make_namespace, part, pod, tuned

@@ -14,9 +14,12 @@ import argparse
 import hashlib
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it also runs by its path
 
 from bench.forbidden import Audit
 from bench.states import EAGER, States

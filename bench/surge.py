@@ -12,11 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it also runs by its path
 
 from testbed import bed as beds
 from tests.e2e.operating import Crew, Shop, opened, ready

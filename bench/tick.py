@@ -1,6 +1,6 @@
 """The decide phase of one tick over a fleet: time, memory, checkpoints, and the writes that its day asks for.
 
-    python -m bench.tick [--configs 10000] [--containers 100000] [--json]
+    python bench/tick.py [--configs 10000] [--containers 100000] [--json]
 
 Each fleet size runs in a process of its own, so that its memory is its own. A tick is one call of `decide` as the
 operator makes it (bench/fleet.py makes the Observations, outside of the clock). The day of writes is driven: a
@@ -20,6 +20,8 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # so that it also runs by its path
 
 from bench.fleet import Fleet
 from trimtab.decide.checkpoint import Places, learned, resume, save
@@ -165,6 +167,7 @@ def show(result: Row) -> None:
             f"budget {writes['budget']:.0f} (writesPerSecond); at most {writes['changes_per_minute']} changes a minute;"
             f" {writes['decisions_a_day_and_config']:.1f} decisions a day and workload"
         )
+    print(f"\nsettings {result['settings']}")
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ FLEET = Dashboard(
                 ),
                 Panel(
                     "Objectives missed",
-                    (("count(trimtab_slo_error_budget_remaining < 0) or vector(0)", ""),),
+                    (("sum(trimtab_slo_error_budget_remaining < bool 0)", ""),),
                     kind="stat",
                     width=4,
                     steps=((None, GREEN), (1, RED)),
@@ -33,10 +33,11 @@ FLEET = Dashboard(
                 ),
                 Panel(
                     "Saved a month",
-                    (('sum by (currency) (trimtab_savings_monthly{bound="value"}) or vector(0)', "{{currency}}"),),
+                    (('sum by (currency) (trimtab_savings_monthly{bound="value"})', "{{currency}}"),),
                     kind="stat",
                     width=4,
-                    about="Priced capacity that the same work no longer takes, where the interval leaves zero out.",
+                    about="Priced capacity that the same work no longer takes; 0 while the interval spans zero, no "
+                    "data before a day of baseline and a day since.",
                 ),
                 Panel(
                     "Nodes a month",
@@ -91,7 +92,7 @@ FLEET = Dashboard(
                     (
                         (
                             "max by (config_namespace, config_name, alert, severity) (trimtab_alert_state) > 0 "
-                            'or label_replace(vector(0), "alert", "none", "", "")',
+                            'or label_replace(0 * max(trimtab_leader), "alert", "none", "", "")',
                             "",
                         ),
                     ),
@@ -120,11 +121,11 @@ FLEET = Dashboard(
                 ),
                 Panel(
                     "Capacity freed: cores",
-                    (("sum(trimtab_freed_cpu_cores) or vector(0)", "cores"),),
+                    (("sum(trimtab_freed_cpu_cores)", "cores"),),
                 ),
                 Panel(
                     "Capacity freed: memory",
-                    (("sum(trimtab_freed_memory_bytes) or vector(0)", "bytes"),),
+                    (("sum(trimtab_freed_memory_bytes)", "bytes"),),
                     "bytes",
                 ),
             ),

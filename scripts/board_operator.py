@@ -22,7 +22,7 @@ OPERATOR = Dashboard(
                 Panel("Resources", (("max(trimtab_performanceconfigs)", ""),), kind="stat", width=6),
                 Panel(
                     "Errors caught in an hour",
-                    (("sum(increase(trimtab_errors_total[1h])) or vector(0)", ""),),
+                    (("sum(increase(trimtab_errors_total[1h])) or 0 * max(trimtab_leader)", ""),),
                     kind="stat",
                     width=6,
                     steps=((None, GREEN), (1, YELLOW)),
@@ -57,6 +57,31 @@ OPERATOR = Dashboard(
             ),
         ),
         Row(
+            "What it decided",
+            (
+                Panel(
+                    "Decisions an hour, by lever",
+                    (("sum by (lever) (increase(trimtab_decisions_total[1h]))", "{{lever}}"),),
+                    width=8,
+                    stack=True,
+                ),
+                Panel(
+                    "How they ended, an hour",
+                    (("sum by (outcome) (increase(trimtab_decision_outcomes_total[1h]))", "{{outcome}}"),),
+                    width=8,
+                    stack=True,
+                ),
+                Panel(
+                    "Alerts of workloads",
+                    (
+                        ("sum by (severity) (trimtab_alert_state == bool 2)", "{{severity}} firing"),
+                        ("sum(trimtab_alert_state == bool -1)", "no data"),
+                    ),
+                    width=8,
+                ),
+            ),
+        ),
+        Row(
             "What it asks and writes",
             (
                 Panel(
@@ -79,7 +104,7 @@ OPERATOR = Dashboard(
                     (
                         (
                             "sum by (lever, reason) (increase(trimtab_act_refused_total[1h])) "
-                            'or label_replace(vector(0), "reason", "none", "", "")',
+                            'or label_replace(0 * max(trimtab_leader), "reason", "none", "", "")',
                             "{{lever}} {{reason}}",
                         ),
                     ),
@@ -89,7 +114,7 @@ OPERATOR = Dashboard(
                     (
                         (
                             "sum by (phase) (increase(trimtab_errors_total[1h])) "
-                            'or label_replace(vector(0), "phase", "none", "", "")',
+                            'or label_replace(0 * max(trimtab_leader), "phase", "none", "", "")',
                             "{{phase}}",
                         ),
                     ),

@@ -22,7 +22,7 @@ WORKLOAD = Dashboard(
                 ),
                 Panel(
                     "Error budget left",
-                    ((f"min(trimtab_slo_error_budget_remaining{{{_WHO}}}) or vector(1)", ""),),
+                    ((f"min(trimtab_slo_error_budget_remaining{{{_WHO}}})", ""),),
                     "percentunit",
                     kind="stat",
                     width=4,
@@ -31,14 +31,14 @@ WORKLOAD = Dashboard(
                 Panel("Cost a month", ((f"sum(trimtab_cost_monthly{{{_WHO}}})", ""),), kind="stat", width=4),
                 Panel(
                     "Saved a month",
-                    ((f'sum(trimtab_savings_monthly{{{_WHO},bound="value"}}) or vector(0)', ""),),
+                    ((f'sum(trimtab_savings_monthly{{{_WHO},bound="value"}})', ""),),
                     kind="stat",
                     width=4,
-                    about="0 while the interval spans 0.",
+                    about="0 while the interval spans 0; no data before a day of baseline and a day since.",
                 ),
                 Panel(
                     "Budget used",
-                    ((f"max(trimtab_cost_budget_used{{{_WHO}}}) or vector(0)", ""),),
+                    ((f"max(trimtab_cost_budget_used{{{_WHO}}})", ""),),
                     "percentunit",
                     kind="stat",
                     width=4,

@@ -21,6 +21,7 @@ from trimtab.api import answers, conditions
 from trimtab.api.builtin_alerts import BUILTIN_ALERTS, BuiltinAlert
 from trimtab.api.crd import performance_config_crd, tuning_checkpoint_crd, tuning_journal_crd, tuning_profile_crd
 from trimtab.api.reasons import REASONS, ReasonKind
+from trimtab.decide.slo import BURN_RULES, BurnRule
 from trimtab.observe.presets import load_presets
 from trimtab.record.metrics import OperatorMetrics
 
@@ -28,6 +29,10 @@ ROOT = Path(__file__).parent.parent
 VALUES = ROOT / "charts" / "trimtab" / "values.yaml"
 REFERENCE = ROOT / "docs" / "reference.md"
 CHART = ROOT / "docs" / "chart.md"
+RULES = ROOT / "charts" / "trimtab" / "files" / "rules.yaml"
+ALERT_HEAD = ("alert", "severity", "fires when", "why", "what to do")
+WINDOW_NAMES = ("5 min", "30 min", "1 h", "2 h", "6 h", "1 d", "3 d")
+"""Of decide.slo.WINDOWS, in their order."""
 BEGIN, END = "<!-- values: begin -->", "<!-- values: end -->"
 _KINDS = {
     ReasonKind.CONDITION: "Conditions",
@@ -80,8 +85,15 @@ def reference() -> str:
         table(("answer", "meaning"), _members(answers, answers.AnswerKind, answers.REASONS)),
         "## Built-in alerts",
         "Every resource has them. They appear in `status.alerts`, as events and as `trimtab_alert_state` once they are "
-        "pending or firing. Alerts on burn rates are in [sla.md](sla.md).",
-        table(("alert", "severity", "fires when", "why", "what to do"), [_alert(alert) for alert in BUILTIN_ALERTS]),
+        "pending or firing.",
+        table(ALERT_HEAD, [_alert(alert) for alert in BUILTIN_ALERTS]),
+        "## Burn-rate alerts",
+        "Each objective has them, as `OBJECTIVE/NAME`. Both windows must be past; how burn rates are counted is in "
+        "[sla.md](sla.md).",
+        table(ALERT_HEAD, [_burn(rule) for rule in BURN_RULES]),
+        "## Alerts of the chart",
+        "Those of `prometheusRule.enabled=true`, for Alertmanager. The last three pass on the alerts of resources.",
+        table(ALERT_HEAD, _chart_alerts()),
         "## PerformanceConfig",
         "`kubectl explain performanceconfig.spec --recursive` shows the same. Quantities are Kubernetes quantities "
         "(`300m`, `0.3`, `8Gi`).",
@@ -114,6 +126,23 @@ def _alert(alert: BuiltinAlert) -> tuple[str, ...]:
     lasting = f" for {alert.for_seconds} s" if alert.for_seconds else ""
     fires = f"{alert.metric} is above {alert.threshold:g}{lasting}"
     return f"`{alert.name}`", alert.severity.value, fires, alert.cause, alert.remedy
+
+
+def _burn(rule: BurnRule) -> tuple[str, ...]:
+    short, long = (WINDOW_NAMES[place] for place in (rule.short, rule.long))
+    fires = f"the burn rate over {short} and over {long} is above {rule.factor:g}"
+    return f"`{rule.name}`", rule.severity.value, fires, rule.cause, rule.remedy
+
+
+def _chart_alerts() -> Iterator[tuple[str, ...]]:
+    """Rows of the PrometheusRule. Raises KeyError where one lacks its cause or remedy."""
+    for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"]:
+        for rule in group["rules"]:
+            if "alert" in rule:
+                told = rule["annotations"]
+                lasting = f" for {rule['for']}" if "for" in rule else ""
+                fires = f"`{' '.join(rule['expr'].split())}`{lasting}"
+                yield f"`{rule['alert']}`", rule["labels"]["severity"], fires, told["description"], told["runbook"]
 
 
 def with_values(text: str) -> str:

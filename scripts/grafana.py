@@ -91,7 +91,7 @@ def rendered(dashboard: Dashboard) -> Json:
 
 
 def _panel(panel: Panel, number: int, place: Json) -> Json:
-    defaults: Json = {"unit": panel.unit}
+    defaults: Json = {"unit": panel.unit, "noValue": "No data"}
     if panel.steps:
         defaults["thresholds"] = {
             "mode": "absolute",

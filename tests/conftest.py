@@ -12,11 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from testbed import bed as beds
 from testbed.bed import Bed
 
 ROOT = Path(__file__).parent.parent
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("trimtab", deadline=None)
+settings.load_profile("trimtab")
 UP_SECONDS = 3600.0  # the first start on a machine builds the control plane
 
 

@@ -19,6 +19,7 @@ from trimtab.api.status import (
 from trimtab.decide.observation import Observation
 from trimtab.decide.plan import Outcome, Plan
 from trimtab.decide.restore import Prior, PriorAlert
+from trimtab.decide.settings import DAY
 from trimtab.decide.slo import week_number, week_start
 from trimtab.observe import facts as seen_facts
 from trimtab.observe.configs import InvalidRecord
@@ -79,7 +80,7 @@ def _facts(key: str, fact: seen_facts.Facts, seen: seen_facts.Seen, plan: Plan, 
         | {
             "remarks": (*plan.remarks.get(row, ()), *fact.remarks),
             "cost": _cost(fact, plan, row),
-            "objectives": tuple(_objectives(observation, plan, row)),
+            "objectives": tuple(_objectives(fact, observation, plan, row)),
             "alerts": (*_alerts(observation, plan, row), *_derived(plan, row)),
             "recommendation": _recommendation(observation, plan, row),
             "applied": _applied(fact, observation, row),
@@ -118,6 +119,7 @@ def _alerts(observation: Observation, plan: Plan, row: int) -> Iterable[AlertFac
             firing=bool(states.firing[a]),
             since=float(states.since[a]),
             cleared_since=float(states.cleared_since[a]),
+            breach_since=float(states.breach_since[a]),
             value=float(rules.value[a]),
             threshold=float(rules.threshold[a]),
             below=bool(rules.below[a]),
@@ -136,6 +138,7 @@ def _derived(plan: Plan, row: int) -> Iterable[AlertFact]:
             firing=bool(shown.firing[a]),
             since=float(shown.since[a]),
             cleared_since=float(shown.cleared_since[a]),
+            breach_since=float(shown.breach_since[a]),
             value=float(shown.value[a]),
             threshold=float(shown.threshold[a]),
             below=False,
@@ -169,7 +172,9 @@ def _cost(fact: seen_facts.Facts, plan: Plan, row: int) -> CostFact | None:
     )
 
 
-def _objectives(observation: Observation, plan: Plan, row: int) -> Iterable[ObjectiveFact]:
+def _objectives(fact: seen_facts.Facts, observation: Observation, plan: Plan, row: int) -> Iterable[ObjectiveFact]:
+    """The objectives of a resource; no week is told of that ended before its retentionDays."""
+    kept_from = observation.now - (fact.config.spec.monitoring.retention_days + 7) * DAY
     rows, held = observation.objectives, plan.objectives
     week = week_number(observation.now)
     for o in np.flatnonzero(rows.workload == row):
@@ -177,7 +182,7 @@ def _objectives(observation: Observation, plan: Plan, row: int) -> Iterable[Obje
         weeks = tuple(
             (week_start(week - age), float(share), float(held.week_known[o, age]))
             for age, share in enumerate(held.week_attainment[o])
-            if np.isfinite(share)
+            if np.isfinite(share) and week_start(week - age) > kept_from
         )
         target, share = float(rows.target[o]), float(held.attainment[o])
         yield ObjectiveFact(str(rows.name[o]), target, share, float(held.known[o]), burn, weeks)
@@ -246,6 +251,7 @@ def prior_of(key: str, status: PerformanceConfigStatus, learned_at: float = 0.0)
             alert.firing,
             unix(alert.since) if alert.since else NAN,
             unix(alert.cleared_since) if alert.cleared_since else NAN,
+            unix(alert.breach_since) if alert.breach_since else NAN,
         )
         for alert in status.alerts
     }

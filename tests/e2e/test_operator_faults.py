@@ -14,7 +14,6 @@ import pytest
 from testbed.bed import Bed
 from testbed.run import BedError
 from tests.e2e.operating import (
-    SWAPPED,
     TICK_SECONDS,
     Crew,
     Line,
@@ -28,12 +27,11 @@ from tests.e2e.operating import (
     watched,
     workload,
 )
+from tests.e2e.settled import CUT, MEMORY, consistent, generation, marks, newest
 
 pytestmark = pytest.mark.pods
 
 NAMESPACE = f"faults-{os.getpid()}"
-MEMORY = {"cpu": "10m", "memory": "256Mi"}
-CUT = {"cpu": "10m", "memory": "192Mi"}
 REPLICAS = 4
 
 
@@ -79,35 +77,6 @@ def crew(shop: Shop, line: Line, tmp_path_factory: pytest.TempPathFactory) -> It
     yield made
     if made.runs:
         assert made.one.end() == 0, made.one.log
-
-
-def generation(shop: Shop, name: str) -> int:
-    found: int = shop.get("deployment", name)["metadata"]["generation"]
-    return found
-
-
-def consistent(shop: Shop, name: str, wanted: dict[str, str]) -> bool:
-    """Whether profile, pods and status all say these requests, and no move is under way."""
-    applied = shop.status(name).get("applied", {}).get("containers", [{}])[0].get("requests")
-    pods = shop.pods(name)
-    return (
-        shop.entry(name).get("requests") == wanted
-        and applied == wanted
-        and all(requests(pod) == wanted for pod in pods)
-        and not any(map(marks, pods))
-        and not shop.clones(name)
-    )
-
-
-def marks(pod: dict[str, Any]) -> list[str]:
-    """What a swap leaves on a pod until the roll ends."""
-    return [k for k in pod["metadata"].get("annotations", {}) if "deletion-cost" in k or k == SWAPPED]
-
-
-def newest(shop: Shop, name: str) -> tuple[str, str]:
-    """Reason and outcome of the newest decision."""
-    made = shop.decisions(name)
-    return (made[0]["reason"], made[0]["outcome"]) if made else ("", "")
 
 
 @contextmanager

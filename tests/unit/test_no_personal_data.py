@@ -2,12 +2,14 @@
 
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from tests.unit.audit.scene import condition, decision, resource
+from tests.unit.backtest.scene import FakeHistory, daily
 from tests.unit.cli.test_explain_and_audit import BASE, Server
 from tests.unit.observe.fakes import Exchange, http_server
 from tests.unit.observe.sources import source_at
@@ -24,7 +26,7 @@ from trimtab.decide.plan import Outcome
 from trimtab.kube.client import KubeClient
 from trimtab.kube.errors import Forbidden
 from trimtab.observe.answers import failed
-from trimtab.observe.source import SourceError
+from trimtab.observe.source import SourceError, SourceReason
 
 EMAIL = "alice@example.com"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"
@@ -137,6 +139,45 @@ def test_explain_and_audit_hold_none_of_it(arguments: list[str]) -> None:
     assert result.exit_code == 0, result.output
     assert "d1" in result.output or "CPU/app" in result.output
     assert_clean(result.output)
+
+
+def test_the_promises_of_an_sla_page_hold_none_of_it(server: Server) -> None:
+    goal = {"name": "answered", "good": DIRTY.partition(" for ")[2], "total": "count(up)", "target": "0.9"}
+    spec = {"monitoring": {"objectives": [goal]}}
+    server.objects[f"{BASE}/namespaces/shop/performanceconfigs/web"] = resource("web", spec=spec)
+    for arguments in (["sla", "shop/web"], ["sla", "shop/web", "-o", "json"], ["sla", "shop/web", "-o", "yaml"]):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, result.output
+        assert "answered" in result.output
+        assert_clean(result.output)
+
+
+@pytest.mark.parametrize("command", ["export", "sla"])
+def test_a_refusal_is_told_without_it(command: str, server: Server) -> None:
+    server.objects[f"{BASE}/namespaces/shop/performanceconfigs/web"] = Forbidden(403, "Forbidden", DIRTY)
+    result = CliRunner().invoke(main, [command, "shop/web"])
+    assert result.exit_code == 1
+    assert_clean(result.output)
+
+
+def test_a_backtest_holds_none_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = FakeHistory({(EMAIL, f"{KEY}-0", TOKEN): daily(0.1, 0.5), ("shop", "web-0", "app"): daily(0.1, 0.5)})
+    history.pods[f"broken {EMAIL}", "db-0", "db"] = daily(0.1, 0.5)
+    history.owners[EMAIL, f"{KEY}-0"] = (EMAIL, KEY)
+    history.down.add(f"broken {EMAIL}")
+    fails = SourceError(SourceReason.UNAUTHORIZED, DIRTY)
+    monkeypatch.setattr(history, "failure", fails)
+    monkeypatch.setattr("trimtab.cli.backtest.PrometheusSource", lambda *_: history)
+    files = {kind: tmp_path / f"report.{kind}" for kind in ("html", "json", "csv")}
+    words = [word for kind, file in files.items() for word in (f"--{kind}", str(file))]
+    result = CliRunner().invoke(
+        main, ["backtest", "--prometheus", "http://127.0.0.1:9", "--days", "3", "--end", "2027-01-15T08:00:00", *words]
+    )
+    assert result.exit_code == 1
+    assert "1 namespaces are not in this report" in result.output
+    for text in (result.output, *(file.read_text() for file in files.values())):
+        assert "shop/web" in text
+        assert_clean(text)
 
 
 def test_a_refusal_of_the_api_server_is_told_without_it(server: Server) -> None:

@@ -192,6 +192,8 @@ class AlertStatus(ApiModel):
     """Whether it was firing before its data went missing."""
     cleared_since: Time | None = None
     """Since when a firing alert has been back inside its threshold."""
+    breach_since: Time | None = None
+    """Since when it has been past its threshold, gaps in the data included: the clock of forSeconds."""
 
 
 class BurnRate(ApiModel):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from trimtab.api.privacy import Privacy
 from trimtab.observe.source import Series
 
 # The alphabet of pod-template hashes and generated suffixes (apimachinery util/rand: no vowels, no 0, 1, 3).
@@ -17,6 +18,11 @@ _SHAPES = (
 _OF_A_CRON_JOB = re.compile(r"^(.+)-[0-9]{8,10}$")
 
 
+def shown(text: str) -> str:
+    """What may be shown of a label's value: names that Kubernetes would not allow may hold anything."""
+    return Privacy().clean(text)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Workload:
     """What owns a pod."""
@@ -26,7 +32,8 @@ class Workload:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
+        """Namespace and name, as they may be shown."""
+        return f"{shown(self.namespace)}/{shown(self.name)}"
 
 
 def by_name(namespace: str, pod: str) -> Workload:

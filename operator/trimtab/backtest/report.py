@@ -7,22 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from trimtab.backtest.reader import NAMES, Past
+from trimtab.backtest.notes import notes
+from trimtab.backtest.owners import shown
+from trimtab.backtest.reader import Past
 from trimtab.backtest.replay import GIB, TODAY, Judged, Result, Verdict
+from trimtab.backtest.workloads import OWN, PEER, kills, money, ooms, saved, workload_columns, workloads
 from trimtab.decide.columns import F8
 from trimtab.decide.settings import Settings
 from trimtab.lab.report.page import page
 from trimtab.lab.report.plot import Line, Marks, Plot
 from trimtab.lab.report.tables import MISSING, Column, Table, percent, plain
 
-OWN, PEER = "trimtab", "vpa"
 SHOWN_IN_TERMINAL = 25
 POINTS, MANY, POINTS_OF_MANY = 700, 60, 160
 """Points across a plot, and fewer where there are many plots: a page of 500 workloads stays some 10 MB."""
-
-
-def _money(value: object) -> str:
-    return f"{value:,.2f}" if isinstance(value, (int, float)) else MISSING
 
 
 def _columns(currency: str) -> tuple[Column, ...]:
@@ -32,12 +30,13 @@ def _columns(currency: str) -> tuple[Column, ...]:
         Column("today", "requested", plain),
         Column("trimtab", "trimtab", plain),
         Column("vpa", "vpa", plain),
-        Column("saved", f"saved {currency}/month", _money),
+        Column("saved", f"saved {currency}/month", money),
         Column("overrun_today", "overruns now", percent),
         Column("overrun_trimtab", "with trimtab", percent),
         Column("overrun_vpa", "with vpa", percent),
-        Column("ooms_trimtab", "OOMs trimtab"),
-        Column("ooms_vpa", "OOMs vpa"),
+        Column("ooms_today", "OOMs now", kills),
+        Column("ooms_trimtab", "with trimtab", kills),
+        Column("ooms_vpa", "with vpa", kills),
         Column("changes_per_day", "moves/d", lambda x: plain(round(x, 1)) if isinstance(x, float) else MISSING),
     )
 
@@ -48,8 +47,8 @@ _TOTAL = (
     Column("containers", "containers"),
     Column("slack", "slack", lambda x: f"{x:.2f}" if isinstance(x, float) else MISSING),
     Column("overrun", "overrun", percent),
-    Column("ooms", "OOMs"),
-    Column("monthly_cost", "a month", _money),
+    Column("ooms", "OOMs", kills),
+    Column("monthly_cost", "a month", money),
 )
 
 
@@ -62,13 +61,7 @@ def amount(resource: str, value: float | None) -> str | None:
 
 def ranked(result: Result) -> list[Judged]:
     """What matters first: the largest difference in money between what was requested and what Trimtab would have."""
-    return sorted(result.judged, key=lambda one: (-abs(_saved(one) or 0.0), one.track.name, one.usage.resource))
-
-
-def _saved(one: Judged) -> float | None:
-    if TODAY not in one.verdicts or OWN not in one.verdicts:
-        return None
-    return one.verdicts[TODAY].monthly_cost - one.verdicts[OWN].monthly_cost
+    return sorted(result.judged, key=lambda one: (-abs(saved(one) or 0.0), one.track.name, one.usage.resource))
 
 
 def rows(result: Result) -> list[dict[str, Any]]:
@@ -87,9 +80,9 @@ def rows(result: Result) -> list[dict[str, Any]]:
                 "kind": one.track.workload.kind,
                 "resource": resource,
                 **{policy: amount(resource, of(policy, "level")) for policy in (TODAY, OWN, PEER)},
-                "saved": _saved(one),
+                "saved": saved(one),
                 **{f"overrun_{policy}": of(policy, "overrun") for policy in (TODAY, OWN, PEER)},
-                **{f"ooms_{policy}": of(policy, "ooms") for policy in (OWN, PEER)},
+                **{f"ooms_{policy}": of(policy, "ooms") for policy in (TODAY, OWN, PEER)},
                 "changes_per_day": of(OWN, "changes_per_day"),
                 "gap": one.gap,
             }
@@ -123,62 +116,34 @@ def _total(
         "containers": len(found),
         "slack": slack,
         "overrun": float(np.mean([one.overrun for one in found])),
-        "ooms": sum(one.ooms for one in found) if policy != TODAY else None,
+        "ooms": ooms(found),
         "monthly_cost": sum(one.monthly_cost for one in found),
     }
 
 
-def notes(past: Past, result: Result, days: int) -> list[str]:
-    """What was read from where, and what history can't tell."""
-    said = [
-        f"{days} days at a step of 5 minutes; scored after a warm-up of 2 days, or a quarter of a shorter recording. A "
-        "level covers the busiest pod of a container. Settings " + Settings().digest() + ".",
-        "Overrun: share of samples with usage above the request. For memory under trimtab and vpa the request is taken "
-        "as the limit, so that an overrun is an OOM kill; whether today's settings were killed history does not tell.",
-        "Trimtab here sizes requests as it does in a cluster; replicas and knobs are not replayed.",
-    ]
-    by_name = sorted(name for name, found in past.sources.items() if found.owners == NAMES)
-    if by_name:
-        said.append(f"Owners are guessed from pod names (no kube_pod_owner) in: {_listed(by_name)}.")
-    for source in sorted({found.requests for found in past.sources.values()} - {""}):
-        said.append(
-            f"Requests come from {source} in: "
-            + _listed(sorted(name for name, found in past.sources.items() if found.requests == source))
-            + "."
-        )
-    without = sorted(name for name, found in past.sources.items() if not found.requests)
-    if without:
-        said.append(f"No request metrics, so nothing is said of today's settings, in: {_listed(without)}.")
-    gaps = sorted((one for one in result.judged if one.gap > 0.05), key=lambda one: -one.gap)
-    if gaps:
-        worst = f"{gaps[0].track.name} {gaps[0].usage.resource}: {gaps[0].gap:.0%}"
-        said.append(f"{len(gaps)} recordings miss more than 5% of their time ({worst}); gaps are not scored.")
-    said += [f"Namespace {name} could not be read: {why}" for name, why in sorted(past.unread.items())]
-    return said
-
-
-def _listed(names: Sequence[str], most: int = 10) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
 def tables(result: Result, currency: str, most: int | None = None) -> list[Table]:
-    """Totals, containers (the first `most`), and what could not be judged."""
-    made = [Table("In total", _TOTAL, totals(result), "resource")]
-    lines = rows(result)
-    title = "Containers, what matters first"
-    if most is not None and len(lines) > most:
-        title += f" ({most} of {len(lines)}; --html or --csv shows all)"
-    made.append(Table(title, _columns(currency), lines[:most]))
+    """Totals, workloads and containers (the first `most`), and what could not be judged."""
+    made = [Table("In total", _TOTAL, totals(result), "resource", searched=False)]
+    for what, columns, lines in (
+        ("Workloads", workload_columns(currency), workloads(result)),
+        ("Containers", _columns(currency), rows(result)),
+    ):
+        title = f"{what}, what matters first"
+        if most is not None and len(lines) > most:
+            title += f" ({most} of {len(lines)}; --html or --json shows all)"
+        made.append(Table(title, columns, lines[:most]))
     if result.unjudged:
-        columns = (
+        left_out = (
             Column("name", "container", number=False),
             Column("resource", "of", number=False),
             Column("why", "not judged because", number=False),
         )
-        left_out = [{"name": one.name, "resource": one.resource, "why": one.why} for one in result.unjudged]
-        made.append(Table("Not judged", columns, left_out[:most]))
+        made.append(Table("Not judged", left_out, _unjudged(result)[:most]))
     return made
+
+
+def _unjudged(result: Result) -> list[dict[str, str]]:
+    return [{"name": one.name, "resource": one.resource, "why": shown(one.why)} for one in result.unjudged]
 
 
 def document(past: Past, result: Result, days: int) -> dict[str, Any]:
@@ -187,11 +152,15 @@ def document(past: Past, result: Result, days: int) -> dict[str, Any]:
         "settings": Settings().digest(),
         "days": days,
         "notes": notes(past, result, days),
-        "sources": {name: {"owners": s.owners, "requests": s.requests} for name, s in sorted(past.sources.items())},
+        "sources": {
+            shown(name): {"owners": s.owners, "requests": s.requests, "kills": s.kills}
+            for name, s in sorted(past.sources.items())
+        },
         "totals": totals(result),
+        "workloads": workloads(result),
         "rows": [verdict.as_dict() for one in ranked(result) for verdict in one.verdicts.values()],
-        "unjudged": [{"name": one.name, "resource": one.resource, "why": one.why} for one in result.unjudged],
-        "unread": past.unread,
+        "unjudged": _unjudged(result),
+        "unread": {shown(name): shown(why) for name, why in sorted(past.unread.items())},
     }
 
 
@@ -223,8 +192,9 @@ def _plot(one: Judged, points: int) -> Plot:
     for policy, replay in one.replays.items():
         levels = np.where(np.isfinite(replay.levels), replay.levels, np.nan)
         lines.append(Line(policy, _means(levels, begins) / size))
-        if replay.killed.any():
-            marks.append(Marks(policy, "OOM kills", times[replay.killed], levels[replay.killed] / size))
+        killed = replay.killed & np.isfinite(levels)
+        if killed.any():
+            marks.append(Marks(policy, "OOM kills", times[killed], levels[killed] / size))
     return Plot(
         title=f"{one.track.name} · {usage.resource}",
         times=times[begins],
@@ -232,6 +202,7 @@ def _plot(one: Judged, points: int) -> Plot:
         marks=marks,
         unit=unit,
         shaded_until=float(times[usage.scored_from]),
+        start=float(usage.times[0]),
         note="; ".join(
             f"{v.policy}: {amount(v.resource, v.level)}, slack {v.slack:.2f}, overrun {v.overrun:.2%}"
             for v in one.verdicts.values()

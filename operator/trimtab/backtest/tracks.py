@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.backtest.owners import Workload
-from trimtab.decide.columns import F8, I8
+from trimtab.backtest.owners import Workload, shown
+from trimtab.decide.columns import B1, F8, I8
 from trimtab.lab.traces import ResourceName, Usage
 from trimtab.observe.builtin import BACKFILL_STEP_SECONDS
 
@@ -29,11 +29,13 @@ class Track:
     """Largest request of its pods, cores and bytes."""
     pods: F4
     """Pods that were measured; 0: none."""
+    kills: F4
+    """OOM kills of its pods, as kube-state-metrics counts them; NaN: not counted."""
 
     @property
     def name(self) -> str:
-        """namespace/workload/container."""
-        return f"{self.workload}/{self.container}"
+        """namespace/workload/container, as it may be shown."""
+        return f"{self.workload}/{shown(self.container)}"
 
     def values(self, resource: ResourceName) -> F4:
         """Usage of one resource."""
@@ -42,6 +44,11 @@ class Track:
     def request(self, resource: ResourceName) -> F4:
         """Requests of one resource."""
         return self.cpu_request if resource == "cpu" else self.memory_request
+
+    @property
+    def present(self) -> B1:
+        """Steps in which anything was measured of it, bool[S]."""
+        return np.asarray((self.pods > 0) | np.isfinite(self.cpu) | np.isfinite(self.memory), dtype=np.bool_)
 
     def usage(self, resource: ResourceName, times: F8) -> Usage:
         """The recording of one resource as the lab replays it: known samples only."""
@@ -58,6 +65,7 @@ class Fleet:
     """Unix seconds of the first step."""
     steps: int
     _tracks: dict[tuple[Workload, str], Track] = field(default_factory=dict)
+    _measured: B1 | None = None
 
     @property
     def times(self) -> F8:
@@ -68,6 +76,26 @@ class Fleet:
     def tracks(self) -> list[Track]:
         """Every container, by name."""
         return [self._tracks[key] for key in sorted(self._tracks)]
+
+    @property
+    def told(self) -> bool:
+        """Whether the nodes themselves told when anything was measured."""
+        return self._measured is not None
+
+    @property
+    def known(self) -> B1:
+        """Steps in which something was measured, of a node or of any container, bool[S]."""
+        seen = np.zeros(self.steps, dtype=np.bool_) if self._measured is None else self._measured.copy()
+        for track in self._tracks.values():
+            seen |= track.present
+        return seen
+
+    def measured(self, times: F8) -> None:
+        """Times at which a node was measured: a container without a sample then was not there."""
+        if self._measured is None:
+            self._measured = np.zeros(self.steps, dtype=np.bool_)
+        at = self.places(times)
+        self._measured[at[at >= 0]] = True
 
     def places(self, times: F8) -> I8:
         """Steps of these times; −1 outside."""
@@ -91,6 +119,26 @@ class Fleet:
         for later in range(int(3600 / STEP)):
             self._largest(column, times + later * STEP, values)
 
+    def counted(self, namespace: str) -> None:
+        """OOM kills of this namespace are known: none but those that `add_kills` brings."""
+        for track in self.within(namespace):
+            track.kills[:] = 0.0
+
+    def add_kills(self, workload: Workload, container: str, times: F8, kills: F8) -> None:
+        """OOM kills of one pod in the hours before these times."""
+        track = self._tracks.get((workload, container))
+        if track is not None:
+            at = self.places(times)
+            np.add.at(track.kills, at[at >= 0], kills[at >= 0].astype(np.float32))
+
+    def forget(self, namespace: str) -> None:
+        """Drop a namespace of which only a part was read."""
+        self._tracks = {key: track for key, track in self._tracks.items() if key[0].namespace != namespace}
+
+    def within(self, namespace: str) -> list[Track]:
+        """Containers of a namespace."""
+        return [track for (owner, _), track in self._tracks.items() if owner.namespace == namespace]
+
     def containers(self, workload: Workload) -> list[str]:
         """Containers that were measured of a workload."""
         return [container for owner, container in self._tracks if owner == workload]
@@ -98,9 +146,9 @@ class Fleet:
     def _track(self, workload: Workload, container: str) -> Track:
         key = workload, container
         if key not in self._tracks:
-            cpu, memory, cpu_request, memory_request = np.full((4, self.steps), np.nan, dtype=np.float32)
+            cpu, memory, cpu_request, memory_request, kills = np.full((5, self.steps), np.nan, dtype=np.float32)
             pods = np.zeros(self.steps, dtype=np.float32)
-            self._tracks[key] = Track(workload, container, cpu, memory, cpu_request, memory_request, pods)
+            self._tracks[key] = Track(workload, container, cpu, memory, cpu_request, memory_request, pods, kills)
         return self._tracks[key]
 
     def _largest(self, column: F4, times: F8, values: F8) -> None:

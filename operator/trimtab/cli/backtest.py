@@ -10,18 +10,28 @@ import click
 from pydantic import ValidationError
 
 from trimtab.api.datasource import Datasource, TenantHeader
-from trimtab.backtest import report
+from trimtab.backtest import queries, report
 from trimtab.backtest.keep import Keep, KeepError
+from trimtab.backtest.notes import notes
+from trimtab.backtest.owners import shown
 from trimtab.backtest.reader import MAX_SAMPLES, Past, Reader
 from trimtab.backtest.replay import CORE_PRICE, GIB_PRICE, POLICIES, RESOURCES, Prices, replay
 from trimtab.lab.report.document import ReportError, encode, write
 from trimtab.lab.report.progress import bar
 from trimtab.lab.report.tables import show, terminal
 from trimtab.observe.prometheus import PrometheusSource
+from trimtab.observe.selectors import Triple
 from trimtab.observe.source import SourceError
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def _matchers(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> list[Triple]:
+    try:
+        return [queries.matcher(text) for text in texts]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command()
@@ -36,6 +46,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--token-file", type=_FILE, help="File with a bearer token.")
 @click.option("--ca-file", type=_FILE, help="PEM file with the certificate authorities to trust.")
 @click.option("--resume", type=_FOLDER, help="Keep what is read in this folder, and go on from there.")
+@click.option(
+    "--matcher", "matchers", multiple=True, callback=_matchers, help="In every query: cluster=prod; repeatable."
+)
 @click.option("--max-samples", default=MAX_SAMPLES, show_default=True, type=click.IntRange(min=1000), help="A query.")
 @click.option("--core-price", default=CORE_PRICE, show_default=True, help="Price of a core an hour.")
 @click.option("--gib-price", default=GIB_PRICE, show_default=True, help="Price of a GiB of memory an hour.")
@@ -52,6 +65,7 @@ def backtest(
     token_file: Path | None,
     ca_file: Path | None,
     resume: Path | None,
+    matchers: list[Triple],
     max_samples: int,
     core_price: float,
     gib_price: float,
@@ -79,14 +93,16 @@ def backtest(
     try:
         keep = Keep(resume)
         asked = {"url": url, "tenant": tenant or "", "namespaces": list(namespaces), "days": days, "end": until}
+        if matchers:
+            asked["matchers"] = [list(one) for one in matchers]
         until = float(keep.run(asked)["end"])
-        past = asyncio.run(_read(datasource, keep, namespaces, until, days, max_samples))
+        past = asyncio.run(_read(datasource, keep, namespaces, until, days, max_samples, matchers))
     except (KeepError, SourceError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(shown(str(error))) from error
+    unread = "; ".join(f"{name}: {why}" for name, why in sorted(past.unread.items()))
     if not past.fleet.tracks:
-        unread = "; ".join(f"{name}: {why}" for name, why in past.unread.items())
         raise click.ClickException(
-            unread
+            shown(unread)
             or "no container's usage was found; check that this Prometheus scrapes the kubelets' /metrics/cadvisor"
         )
     with bar(len(POLICIES) * len(RESOURCES)) as progress:
@@ -95,7 +111,7 @@ def backtest(
     console = terminal()
     for table in report.tables(result, currency, report.SHOWN_IN_TERMINAL):
         show(console, table)
-    for note in report.notes(past, result, days):
+    for note in notes(past, result, days):
         click.echo(note)
     try:
         if html_file:
@@ -106,13 +122,24 @@ def backtest(
             write(csv_file, report.table_file(result).encode())
     except ReportError as error:
         raise click.ClickException(str(error)) from error
+    if unread:
+        again = (
+            f"the same command reads only them; {resume} keeps the rest" if resume else "--resume would keep the rest"
+        )
+        raise click.ClickException(shown(f"{len(past.unread)} namespaces are not in this report ({again}): {unread}"))
 
 
 async def _read(
-    datasource: Datasource, keep: Keep, namespaces: tuple[str, ...], end: float, days: int, max_samples: int
+    datasource: Datasource,
+    keep: Keep,
+    namespaces: tuple[str, ...],
+    end: float,
+    days: int,
+    max_samples: int,
+    matchers: list[Triple],
 ) -> Past:
     source = PrometheusSource(datasource, random.Random(0))
-    reader = Reader(source, keep, max_samples, told=lambda line: click.echo(line, err=True))
+    reader = Reader(source, keep, max_samples, told=lambda line: click.echo(shown(line), err=True), matchers=matchers)
     try:
         chosen = sorted(set(namespaces)) or await reader.namespaces(end, days)
         with bar(max(len(chosen), 1)) as progress:

@@ -9,6 +9,7 @@ import click
 import yaml
 
 from trimtab.api.group import CONFIG_PLURAL, GROUP, VERSION
+from trimtab.api.privacy import Privacy
 from trimtab.api.resource import Invalid, PerformanceConfig, parse_config
 from trimtab.cli.output import TEXT, document, output_option
 from trimtab.kube.client import KubeClient
@@ -33,10 +34,10 @@ def export(resource: str, output: str, kubeconfig: Path | None) -> None:
     except NotFound as error:
         raise click.ClickException(f"namespace {namespace} has no PerformanceConfig {name}") from error
     except KubeError as error:
-        raise click.ClickException(f"the API server did not give {resource}: {error}") from error
+        raise click.ClickException(Privacy().clean(f"the API server did not give {resource}: {error}")) from error
     found = parse_config(raw)
     if isinstance(found, Invalid):
-        raise click.ClickException(f"{resource}: {found.message}")
+        raise click.ClickException(Privacy().clean(f"{resource}: {found.message}"))
     patch = patch_of(found)
     if patch is None:
         click.echo(f"# {resource}: nothing is tuned; the pod template is in force.", err=True)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from trimtab.api.monitoring import Objective
+from trimtab.api.privacy import Privacy
 from trimtab.api.quantity import Quantity
 from trimtab.api.resource import PerformanceConfig
 from trimtab.api.status import ObjectiveStatus
@@ -25,10 +26,11 @@ HOURS_A_WEEK = 168
 def sla(resource: str, output: str, kubeconfig: Path | None) -> None:
     """Print the SLA page of the PerformanceConfig NAMESPACE/NAME as Markdown."""
     found, _, _ = asyncio.run(read_one(*named(resource), kubeconfig))
+    privacy = Privacy()
     if output == TEXT:
-        click.echo(page(found), nl=False)
+        click.echo(privacy.clean(page(found)), nl=False)
         return
-    click.echo(document(levels(found), output), nl=False)
+    click.echo(document(privacy.cleaned(levels(found)), output), nl=False)
 
 
 def levels(config: PerformanceConfig) -> dict[str, Any]:

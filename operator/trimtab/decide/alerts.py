@@ -40,6 +40,21 @@ class Clocks(Protocol):
         """Unix time since when a firing alert is back inside."""
         ...
 
+    @property
+    def judged_at(self) -> F8:
+        """Unix time of the last look; NaN: none since the start."""
+        ...
+
+    @property
+    def step(self) -> F8:
+        """Seconds between the last two looks; NaN: not known."""
+        ...
+
+
+LONGEST_STEP = 120.0
+"""Seconds that one look stands for at most, or twice the look before where looks are rarer: a clock that jumps, or a
+process that slept, satisfies no `for` at once."""
+
 
 def judge(seen: Observation, state: State) -> AlertPlan:
     """The state of every declared alert; brings what `state` remembers of them up to date, in place."""
@@ -52,6 +67,7 @@ def judge(seen: Observation, state: State) -> AlertPlan:
         firing=held.firing.copy(),
         since=held.since.copy(),
         cleared_since=held.cleared_since.copy(),
+        breach_since=held.breach_since.copy(),
         changed=changed,
     )
 
@@ -62,6 +78,7 @@ def advance(held: Clocks, known: B1, past: B1, for_seconds: F8, keep_seconds: F8
     An alert fires after for_seconds past its threshold and resolves after keep_seconds back inside (`for` and
     `keep_firing_for` of Prometheus). Without data the clock of the breach goes on, the one of the end starts anew.
     """
+    _set_clocks(held, now)
     inside = known & ~past
     held.breach_since[inside] = np.nan
     started = past & np.isnan(held.breach_since)
@@ -82,6 +99,21 @@ def advance(held: Clocks, known: B1, past: B1, for_seconds: F8, keep_seconds: F8
     changed |= _put(held, AlertState.INACTIVE, inside & ~held.firing, now)
     # Becoming pending, or quiet for the first time, is no news.
     return np.asarray(changed & (was_firing | held.firing), dtype=bool)
+
+
+def _set_clocks(held: Clocks, now: float) -> None:
+    """Take what a jump of the clock is too much, or went back, out of the clocks, in place.
+
+    The first look after a start takes nothing out: the time that the operator was away counts.
+    """
+    step = now - held.judged_at
+    longest = np.fmax(LONGEST_STEP, 2 * held.step)
+    jumped = np.where(step > longest, step - longest, np.where(step < 0, step, 0.0))
+    held.breach_since[:] += jumped
+    held.cleared_since[:] += jumped
+    held.since[held.since > now] = now
+    held.step[:] = np.clip(step, 0.0, longest)
+    held.judged_at[:] = now
 
 
 def _put(held: Clocks, new: AlertState, rows: B1, now: float) -> B1:

@@ -85,8 +85,8 @@ def shortfall(t: Tick, demand: Demand, pods: I8) -> F8:
     """CPU that the ready pods lack until `pods`[W] are ready, as a share of theirs, float64[W]; NaN: not known.
 
     0 where no pod is on its way: a loan is a bridge to new pods, never a substitute for them. Where pods are saturated
-    or throttled and the target is missed, need is measured too low: then at least what Autothrottle adds, 1 + throttled
-    share (ALGORITHMS: captain), or twice the pods, as HPA v2 at most doubles them.
+    or throttled and the target is missed, need is measured too low: then at least what the captain of Autothrottle adds
+    (Wang et al., NSDI 2024), 1 + throttled share, or twice the pods, as HPA v2 at most doubles them.
     """
     w, settings = t.seen.workloads, t.settings
     ready = np.maximum(w.ready, 1)

@@ -111,8 +111,8 @@ def _worst(count: int, owner: I8, column: F8) -> F8:
 
 
 def _shown(held: BuiltinMemory, value: F8, changed: B1) -> DerivedAlerts:
-    """Rows for what is pending or firing, or was until now."""
-    loud = held.firing | (held.state == AlertState.PENDING) | changed
+    """Rows for what is pending or firing, or was until now; what was pending when its data went missing is still."""
+    loud = held.firing | (held.state == AlertState.PENDING) | np.isfinite(held.breach_since) | changed
     rows, columns = np.nonzero(loud)
     alerts = np.array(BUILTIN_ALERTS, dtype=object)[columns]
     return DerivedAlerts(
@@ -124,6 +124,7 @@ def _shown(held: BuiltinMemory, value: F8, changed: B1) -> DerivedAlerts:
         firing=held.firing[loud],
         since=held.since[loud],
         cleared_since=held.cleared_since[loud],
+        breach_since=held.breach_since[loud],
         changed=changed[loud],
         value=value[loud],
         threshold=_RULES.threshold[columns],

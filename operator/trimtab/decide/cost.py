@@ -51,7 +51,7 @@ def measure(seen: Observation, held: CostMemory, restarted: B1, settings: Settin
     held.block[:] = number
     span = np.where(np.isnan(held.at), 0.0, np.minimum(now - held.at, settings.cost_gap))
     held.at[:] = now
-    known = np.isfinite(w.cost_per_hour) & (span > 0)
+    known = np.isfinite(w.cost_per_hour) & (span > 0) & _same_prices(seen, held)
     served = np.isfinite(w.arrival_rate)
     # A rate that is known for the first time makes requests the unit from now on.
     turned = served & ~held.by_requests
@@ -72,6 +72,26 @@ def measure(seen: Observation, held: CostMemory, restarted: B1, settings: Settin
     held.mean[first] = w.cost_per_hour[first]
     share = -np.expm1(-span / DAY)
     held.mean[known] += (share * (w.cost_per_hour - held.mean))[known]
+
+
+def _same_prices(seen: Observation, held: CostMemory) -> B1:
+    """bool[W]: the cost is at the prices that the sums are in.
+
+    Prices of another source would look like a saving or a loss. They are left out for a day, as an exporter may come
+    back; after that everything begins anew at the new ones.
+    """
+    w = seen.workloads
+    priced = np.isfinite(w.cost_per_hour) & (w.prices > 0)
+    other = priced & (held.prices > 0) & (held.prices != w.prices)
+    held.other_since[priced & ~other] = np.nan
+    begun = other & np.isnan(held.other_since)
+    held.other_since[begun] = seen.now
+    lasting = other & (seen.now - held.other_since >= DAY)
+    held.baseline[lasting] = held.actual[lasting] = 0.0
+    held.mean[lasting] = held.other_since[lasting] = np.nan
+    taken = lasting | (priced & (held.prices == 0))
+    held.prices[taken] = w.prices[taken]
+    return np.asarray(~other | lasting, dtype=bool)
 
 
 def _blank(held: CostMemory, rows: B1) -> None:

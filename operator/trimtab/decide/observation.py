@@ -97,6 +97,8 @@ class Workloads(Table):
     """Declared metrics without a number that no lack of traffic explains."""
     cost_per_hour: F8 = column("f8", NAN)
     """What the workload costs an hour now: compute, storage and API; NaN: not known."""
+    prices: I8 = column("i8", 0)
+    """Whose prices that is at: 0 not known, 1 the datasource's (OpenCost), 2 static ones."""
     cost_cpu: F8 = column("f8", NAN)
     cost_memory: F8 = column("f8", NAN)
     """Cores and bytes that its pods request."""

@@ -83,6 +83,7 @@ class AlertPlan(Table):
     since: F8 = column("f8", NAN)
     """Unix time since when it is in this state."""
     cleared_since: F8 = column("f8", NAN)
+    breach_since: F8 = column("f8", NAN)
     """Unix time since when a firing alert is back inside; NaN otherwise."""
     changed: B1 = column(bool, False)
     """An alert began to fire, resolved, or lost its data while firing: an event is due."""
@@ -101,6 +102,7 @@ class DerivedAlerts(Table):
     firing: B1 = column(bool, False)
     since: F8 = column("f8", NAN)
     cleared_since: F8 = column("f8", NAN)
+    breach_since: F8 = column("f8", NAN)
     changed: B1 = column(bool, False)
     value: F8 = column("f8", NAN)
     threshold: F8 = column("f8", NAN)

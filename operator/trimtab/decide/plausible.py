@@ -1,8 +1,9 @@
 """Numbers that can't be are not known: they hold capacity instead of taking it away.
 
 A running container uses some CPU and an answered request took some time, so exactly 0 is a broken exporter or a
-rewritten series, not a rest (`usage.merge` leaves such samples out as well). In the closed loop an exporter that said 0
-for a quarter of an hour had the pods scaled down in the middle of a surge, with 14% of the requests over the target.
+rewritten series, not a rest (of single containers `estimator.step` says when it is one). In the closed loop an
+exporter that said 0 for a quarter of an hour had the pods scaled down in the middle of a surge, with 14% of the
+requests over the target.
 """
 
 from dataclasses import replace

@@ -27,6 +27,7 @@ class PriorAlert:
     firing: bool = False
     since: float = NAN
     cleared_since: float = NAN
+    breach_since: float = NAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,9 @@ def _alert(held: Clocks, row: int | tuple[int, int], known: PriorAlert | None) -
     held.state[row], held.firing[row] = known.state, known.firing
     held.since[row], held.cleared_since[row] = known.since, known.cleared_since
     breached = known.state is AlertState.PENDING or (known.firing and np.isnan(known.cleared_since))
-    held.breach_since[row] = known.since if breached else NAN
+    # Pending when its data went missing: the clock of the breach goes on all the same.
+    past_since = known.since if breached else NAN
+    held.breach_since[row] = past_since if np.isnan(known.breach_since) else known.breach_since
 
 
 def _recall(

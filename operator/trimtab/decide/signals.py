@@ -7,7 +7,7 @@ import numpy as np
 from trimtab.api.answers import AnswerKind
 from trimtab.decide.columns import B1, F8, I8
 from trimtab.decide.observation import Observation, Targets
-from trimtab.decide.settings import Settings
+from trimtab.decide.settings import DAY, Settings
 from trimtab.decide.state import State
 
 _RATIO_BOUND = 1e3
@@ -57,6 +57,8 @@ def read(seen: Observation, state: State, settings: Settings) -> Signals:
     )
     quiet = targets.kind == int(AnswerKind.NO_TRAFFIC)
     ratio, past = _against(targets, known)
+    known &= ~(targets.latency & _doubted(seen, state, known, settings)[owner])
+    past &= known
     missed = _any(owner, known & past, count)
     unknown = _any(owner, ~known & ~quiet, count)
     latency_known = _any(owner, known & targets.latency, count)
@@ -111,6 +113,28 @@ def _against(targets: Targets, known: B1) -> tuple[F8, B1]:
     ratio = np.where(past, _RATIO_BOUND, 1 / _RATIO_BOUND)
     np.divide(top, bottom, out=ratio, where=usable)
     return np.clip(ratio, 1 / _RATIO_BOUND, _RATIO_BOUND), past
+
+
+def _doubted(seen: Observation, state: State, known: B1, settings: Settings) -> B1:
+    """bool[W]: all latencies are so far below any seen lately that their unit may have changed; noted in place.
+
+    They count as unknown for some hours, so that nothing is cut for them: seconds read as milliseconds are always met.
+    """
+    memory, targets = state.workloads, seen.targets
+    judged = known & targets.latency & ~targets.higher_is_better & (targets.limit > 0)
+    owner, ratio = targets.workload[judged], (targets.value / targets.limit)[judged]
+    highest, measured = np.full(len(memory), -np.inf), np.full(len(memory), -np.inf)
+    np.maximum.at(highest, owner, ratio)
+    np.maximum.at(measured, owner, seen.now - np.maximum(targets.age[judged], 0.0))
+    has = np.isfinite(highest)
+    low = has & (highest < memory.least_ratio * settings.doubted_latency)
+    memory.doubted_at[low & (memory.doubted_at <= 0)] = seen.now
+    memory.doubted_at[has & ~low] = 0.0
+    doubted = low & (seen.now - memory.doubted_at < settings.doubted_seconds)
+    forgotten = np.exp2(np.clip(measured - memory.measured_at, 0.0, DAY) / (2 * DAY))
+    least = np.fmin(memory.least_ratio * forgotten, np.minimum(highest, 1.0))
+    memory.least_ratio[has & ~doubted] = least[has & ~doubted]
+    return np.asarray(doubted)
 
 
 def _any(owner: I8, mask: B1, count: int) -> B1:

@@ -38,14 +38,30 @@ class BurnRule:
     severity: Severity
     keep_seconds: float
     fast: bool
+    cause: str
+    """Of an objective over 30 days."""
+    remedy: str
 
 
+# A table, read by rows.
+# fmt: off
 BURN_RULES = (
-    BurnRule("page-14.4x", 14.4, 0, 2, Severity.CRITICAL, 300.0, True),
-    BurnRule("page-6x", 6.0, 1, 4, Severity.CRITICAL, 300.0, True),
-    BurnRule("ticket-3x", 3.0, 3, 5, Severity.WARNING, 3600.0, False),
-    BurnRule("ticket-1x", 1.0, 4, 6, Severity.WARNING, 3600.0, False),
+    BurnRule("page-14.4x", 14.4, 0, 2, Severity.CRITICAL, 300.0, True,
+        "Most requests or minutes are bad now: a fiftieth of a month's error budget went in the last hour.",
+        "Undo the last release or configuration; look at what the service calls. No capacity is cut meanwhile: "
+        "`trimtab explain` says what Trimtab raises, and Limited what holds it back."),
+    BurnRule("page-6x", 6.0, 1, 4, Severity.CRITICAL, 300.0, True,
+        "A steady share is bad: a twentieth of a month's error budget went in the last six hours.",
+        "As for page-14.4x; when Limited names a bound (replicas.max, cpu.max), widen it."),
+    BurnRule("ticket-3x", 3.0, 3, 5, Severity.WARNING, 3600.0, False,
+        "A tenth of a month's error budget went within a day.",
+        "Look at the hours of the day in which it burns, and at status.decisions of those hours; "
+        "optimization.prefer: Latency keeps more in hand."),
+    BurnRule("ticket-1x", 1.0, 4, 6, Severity.WARNING, 3600.0, False,
+        "At the rate of the last three days the budget is spent just when its window ends.",
+        "Mend the commonest cause of bad minutes, or promise less: objectives[].target and atMost are yours."),
 )
+# fmt: on
 _FACTOR = np.array([rule.factor for rule in BURN_RULES])
 _SHORT, _LONG = [rule.short for rule in BURN_RULES], [rule.long for rule in BURN_RULES]
 _KEEP = np.array([rule.keep_seconds for rule in BURN_RULES])
@@ -118,6 +134,7 @@ def judge(seen: Observation, held: ObjectiveMemory) -> DerivedAlerts:
         firing=held.firing[loud],
         since=held.since[loud],
         cleared_since=held.cleared_since[loud],
+        breach_since=held.breach_since[loud],
         changed=changed[loud],
         value=value[loud],
         threshold=_FACTOR[columns],

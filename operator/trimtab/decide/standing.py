@@ -30,6 +30,8 @@ class BuiltinMemory(Table):
     since: F8 = column("f8", NAN, width=_RULES)
     breach_since: F8 = column("f8", NAN, width=_RULES)
     cleared_since: F8 = column("f8", NAN, width=_RULES)
+    judged_at: F8 = column("f8", NAN, width=_RULES)
+    step: F8 = column("f8", NAN, width=_RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class ObjectiveMemory(Table):
     since: F8 = column("f8", NAN, width=4)
     breach_since: F8 = column("f8", NAN, width=4)
     cleared_since: F8 = column("f8", NAN, width=4)
+    judged_at: F8 = column("f8", NAN, width=4)
+    step: F8 = column("f8", NAN, width=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,10 @@ class CostMemory(Table):
     """Unix time of the last measurement."""
     mean: F8 = column("f8", NAN)
     """Exponential mean of the cost an hour, over a day."""
+    prices: I8 = column("i8", 0)
+    """Whose prices all of it is in, as in Workloads; 0: not known yet."""
+    other_since: F8 = column("f8", NAN)
+    """Unix time since when prices come from another source; NaN: they do not."""
     moved: B1 = column(bool, False)
     """Trimtab's values are or were in force: the baseline is closed."""
     by_requests: B1 = column(bool, False)

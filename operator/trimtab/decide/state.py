@@ -35,6 +35,10 @@ class WorkloadState(Table):
     """Fresh samples in a row with a target missed."""
     mean_ratio: F8 = column("f8", NAN)
     """Exponential mean of log(value/target)."""
+    least_ratio: F8 = column("f8", NAN)
+    """Smallest latency/target of late, at most 1; forgets by doubling every two days."""
+    doubted_at: F8 = column("f8", 0.0)
+    """Since when latency is implausibly far below that; 0: it is not."""
     mean_cost: F8 = column("f8", NAN)
     """Exponential mean of log(CPU seconds a request)."""
     mean_at: F8 = column("f8", 0.0)
@@ -146,6 +150,10 @@ class AlertMemory(Table):
     breach_since: F8 = column("f8", NAN)
     """Since when the metric is past its threshold, gaps in the data included."""
     cleared_since: F8 = column("f8", NAN)
+    judged_at: F8 = column("f8", NAN)
+    """Unix time of the last look."""
+    step: F8 = column("f8", NAN)
+    """Seconds between the last two looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +289,7 @@ def restart(state: State, seen: Observation) -> B1:
     workloads.template[told] = hashes[told]
     if changed.any():
         _forget(workloads, changed, ("capacity", "cost_cpu", "cost_rate", "cost_count", "mean_ratio", "mean_cost"))
+        _forget(workloads, changed, ("least_ratio", "doubted_at"))
         _forget(
             workloads,
             changed,

@@ -4,7 +4,7 @@ import numpy as np
 
 from trimtab.decide.columns import B1, F8, I8
 from trimtab.decide.estimator import memory
-from trimtab.decide.estimator.learn import learn
+from trimtab.decide.estimator.learn import amounts, learn
 from trimtab.decide.estimator.table import Levels
 from trimtab.decide.observation import Observation
 from trimtab.decide.settings import Settings
@@ -16,19 +16,19 @@ _AHEAD = 60.0
 def merge(state: State, seen: Observation, settings: Settings) -> None:
     """Take the samples of `seen` into what is known of its containers, in place; `state` is in its order.
 
-    Samples without a time in the past, or without an amount, are left out; a usage of exactly 0 is a broken metric,
-    not a rest.
+    Samples without a time in the past, or without an amount, are left out. A usage of exactly 0 is learned where it can
+    be a rest (`estimator.step`), but is no history: while an exporter says 0, usage alone moves nothing.
     """
     samples, held = seen.samples, state.containers
     rows, times = samples.container, samples.time
     known = (rows >= 0) & (rows < len(held)) & (times > 0) & (times <= seen.now + _AHEAD) & np.isfinite(times)
-    cpu = known & np.isfinite(samples.cpu) & (samples.cpu > 0)
-    used = known & np.isfinite(samples.memory) & (samples.memory > 0)
+    cpu, used = known & amounts(samples.cpu), known & memory.amounts(samples.memory)
     rate = seen.workloads.cpu_overrun_rate[seen.containers.workload].astype(np.float32)
     learn(held, rows[cpu], times[cpu], samples.cpu[cpu], rate, seen.now, settings)
     memory.learn(held, rows[used], times[used], samples.memory[used], settings)
     span = np.clip(np.where(np.isfinite(samples.span), samples.span, 15.0), 1.0, 3600.0)
-    _cover(state, rows[cpu | used], times[cpu | used], span[cpu | used], settings)
+    shown = used | (cpu & (samples.cpu > 0))
+    _cover(state, rows[shown], times[shown], span[shown], settings)
 
 
 def merge_history(state: State, seen: Observation, settings: Settings) -> None:

@@ -159,17 +159,18 @@ def raise_for_usage(t: Tick, both: tuple[Resource, Resource]) -> None:
         below = r.request < r.minimum * (1 - 1e-9)
         wanted = r.tuned & (grown | below) & ~t.moved[seen.workload] & (r.request < r.maximum)
         rows = np.flatnonzero(wanted)
-        done: set[int] = set()
+        subjects: dict[int, set[str]] = {}
+        for c in rows.tolist():
+            subjects.setdefault(int(seen.workload[c]), set()).add(str(seen.name[c]))
         target = np.where(grown, r.desired, r.minimum)
         limits = limit_for(t, r, rows, target[rows])
         for c, limit in zip(rows.tolist(), limits.tolist(), strict=True):
-            w = int(seen.workload[c])
             if pursued(t, int(c), r.lever):
                 continue
-            if w not in done:
-                names = frozenset(str(seen.name[x]) for x in rows if seen.workload[x] == w)
-                supersede(t, w, r.lever, names, "A request was outgrown before it could be judged.")
-                done.add(w)
+            names = subjects.pop(int(seen.workload[c]), None)
+            if names:
+                why = "A request was outgrown before it could be judged."
+                supersede(t, int(seen.workload[c]), r.lever, frozenset(names), why)
             _raise(t, int(c), r, float(target[c]), float(limit), bool(grown[c]))
 
 
@@ -226,8 +227,7 @@ def cut(t: Tick, both: tuple[Resource, Resource], waiting: B1, trying: B1) -> No
         new = goal[rows]
         if r.lever is Lever.MEMORY:
             new = np.where(seen.guaranteed[rows], np.maximum(new, memory_floor(t, rows)), new)
-        worth = (new < r.request[rows] * (1 - settings.dead_band)) & (new < r.request[rows] - r.dead)
-        worth |= over[rows] & (new < r.request[rows])
+        worth = _worth(t, r, rows, new, over)
         _explain(t, r, rows, worth, goal, over, spent)
         rows, new = rows[worth & ~spent[rows]], new[worth & ~spent[rows]]
         limits = limit_for(t, r, rows, new)
@@ -239,32 +239,41 @@ def cut(t: Tick, both: tuple[Resource, Resource], waiting: B1, trying: B1) -> No
         _cut(t, c, r, request, limit, above)
 
 
+def _worth(t: Tick, r: Resource, rows: I8, new: F8, over: B1) -> B1:
+    """bool[rows]: whether a cut to so much is worth a write; above the largest request every one is."""
+    request = r.request[rows]
+    saves = (new < request * (1 - t.settings.dead_band)) & (new < request - r.dead)
+    return np.asarray(saves | (over[rows] & (new < request)))
+
+
 def _explain(t: Tick, r: Resource, rows: I8, worth: B1, goal: F8, over: B1, spent: B1) -> None:
-    """Say what stands in the way of cuts that are wanted."""
+    """Say what stands in the way of cuts that are wanted: a dead band is not worth a word."""
     seen = t.seen.containers
     for c in rows[worth & spent[rows]]:
         t.limit(
             int(seen.workload[c]), Reason.BUDGET_SPENT, f"{seen.name[c]} was resized often enough today; cuts wait."
         )
-    wanted = goal[rows] < r.request[rows] * (1 - t.settings.dead_band)
-    for c in rows[wanted & ~worth]:
-        if over[c]:
-            message = (
-                f"{seen.name[c]} uses what is above its largest {_what(r.lever)} request; it is not cut below that."
-            )
-            t.limit(int(seen.workload[c]), Reason.MEMORY_AT_MAX, message)
-        elif r.lever is Lever.MEMORY and not seen.limit_below_template[c]:
-            enough = text.memory(float(goal[c]))
-            message = f"{seen.name[c]} could do with {enough}; its limit may not go below the template's."
-            t.limit(int(seen.workload[c]), Reason.MEMORY_LIMIT_BELOW_TEMPLATE, message)
-    for c in rows[worth & ~r.cut_done[rows] & (goal[rows] > r.desired[rows])]:
-        message = f"{seen.name[c]} could do with {_unit(r.lever, float(r.desired[c]))}; the first cut is at most 25%."
-        t.limit(int(seen.workload[c]), Reason.FIRST_MOVE_CAPPED, message)
+    if r.lever is not Lever.MEMORY:
+        return
+    held = ~worth & seen.guaranteed[rows] & _worth(t, r, rows, goal[rows], over)
+    for c in rows[held & over[rows]]:
+        message = f"{seen.name[c]} uses what is above its largest memory request; it is not cut below that."
+        t.limit(int(seen.workload[c]), Reason.MEMORY_AT_MAX, message)
+    template = ~seen.limit_below_template[rows] & (seen.template_memory_limit[rows] > 0)
+    template &= ~_worth(t, r, rows, np.maximum(goal[rows], seen.template_memory_limit[rows]), over)
+    for c in rows[held & ~over[rows] & template]:
+        message = (
+            f"{seen.name[c]} could do with {text.memory(float(goal[c]))}; its limit may not go below the template's."
+        )
+        t.limit(int(seen.workload[c]), Reason.MEMORY_LIMIT_BELOW_TEMPLATE, message)
 
 
 def _cut(t: Tick, c: int, r: Resource, request: float, limit: float, over: bool) -> None:
     name, old, desired = t.seen.containers.name[c], float(r.request[c]), float(r.desired[c])
     step = f"{_unit(r.lever, old)} → {_unit(r.lever, request)}"
+    if not r.cut_done[c] and request > desired:
+        message = f"{name} could do with {_unit(r.lever, desired)}; the first cut is at most 25%."
+        t.limit(int(t.seen.containers.workload[c]), Reason.FIRST_MOVE_CAPPED, message)
     if over:
         message = f"{name} is above its largest {_what(r.lever)} request {_unit(r.lever, float(r.maximum[c]))}; {step}"
         t.limit(int(t.seen.containers.workload[c]), Reason.CEILING_LOWERED, message)

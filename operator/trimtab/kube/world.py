@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from trimtab.api.group import GROUP, PROFILE_PLURAL, VERSION
 from trimtab.api.tuningprofile import PROFILE_NAME
 from trimtab.kube.capabilities import Capabilities, probe
 from trimtab.kube.client import KubeClient
 from trimtab.kube.discovery import Discovery
 from trimtab.kube.errors import KubeError
+from trimtab.kube.mirrored import Mirrored
 from trimtab.kube.mirrors import Mirror
 from trimtab.kube.polled import PolledNamespaces, PolledTargets, TargetKey
 from trimtab.kube.records import (
@@ -30,23 +30,6 @@ from trimtab.kube.records import (
     WorkloadRecord,
 )
 from trimtab.kube.selectors import matches
-from trimtab.kube.strip import (
-    StoredWorkload,
-    strip_budget,
-    strip_daemon_set,
-    strip_deployment,
-    strip_hpa,
-    strip_limit_range,
-    strip_namespace,
-    strip_node,
-    strip_pod,
-    strip_profile,
-    strip_quota,
-    strip_replica_set,
-    strip_scaled_object,
-    strip_stateful_set,
-    strip_vpa,
-)
 
 RECHECK_SECONDS = 120.0
 """How often the cluster is asked for what it serves: a CRD may be installed at any time."""
@@ -81,71 +64,11 @@ class World:
         self._clock = clock
         self._others = PolledTargets(client, self.discovery)
         self._named = PolledNamespaces(client, self.namespaces)
-        where: dict[str, Any] = {"namespaces": self.namespaces, "clock": clock}
-        apps: dict[str, Any] = where | {"group": "apps"}
-        self._workloads: dict[str, Mirror[StoredWorkload]] = {
-            "Deployment": Mirror(client, "deployments", strip_deployment, **apps),
-            "StatefulSet": Mirror(client, "statefulsets", strip_stateful_set, **apps),
-            "DaemonSet": Mirror(client, "daemonsets", strip_daemon_set, **apps),
-        }
-        self._replica_sets: Mirror[ReplicaSetRecord] = Mirror(
-            client, "replicasets", strip_replica_set, index=lambda r: (r.owner_uid,), **apps
-        )
-        self._pods: Mirror[PodRecord] = Mirror(client, "pods", strip_pod, index=_pod_index, **where)
-        self._hpas: Mirror[RivalRecord] = Mirror(
-            client,
-            "horizontalpodautoscalers",
-            strip_hpa,
-            group="autoscaling",
-            version="v2",
-            index=_rival_index,
-            **where,
-        )
-        self._budgets: Mirror[BudgetRecord] = Mirror(
-            client, "poddisruptionbudgets", strip_budget, group="policy", index=_by_namespace, **where
-        )
-        self._ranges: Mirror[LimitRangeRecord] = Mirror(
-            client, "limitranges", strip_limit_range, index=_by_namespace, **where
-        )
-        self._quotas: Mirror[QuotaRecord] = Mirror(client, "resourcequotas", strip_quota, index=_by_namespace, **where)
-        self._nodes: Mirror[NodeRecord] = Mirror(client, "nodes", strip_node, clock=clock)
-        self._spaces: Mirror[NamespaceRecord] = Mirror(client, "namespaces", strip_namespace, clock=clock)
-        # Only where their CRDs are installed:
-        self._scaled: Mirror[RivalRecord] = Mirror(
-            client,
-            "scaledobjects",
-            strip_scaled_object,
-            group="keda.sh",
-            version="v1alpha1",
-            index=_rival_index,
-            **where,
-        )
-        self._vpas: Mirror[RivalRecord] = Mirror(
-            client,
-            "verticalpodautoscalers",
-            strip_vpa,
-            group="autoscaling.k8s.io",
-            index=_rival_index,
-            **where,
-        )
-        self._profiles: Mirror[ProfileRecord] = Mirror(
-            client, PROFILE_PLURAL, strip_profile, group=GROUP, version=VERSION, **where
-        )
-        self._always: tuple[Mirror[Any], ...] = (
-            *self._workloads.values(),
-            self._replica_sets,
-            self._pods,
-            self._hpas,
-            self._budgets,
-            self._ranges,
-            self._quotas,
-            self._nodes,
-            *(() if self.namespaces else (self._spaces,)),
-        )
+        self._mirrored = Mirrored(client, self.namespaces, clock)
 
     async def start(self) -> None:
         """Begin mirroring in background tasks; see `wait_synced`."""
-        for mirror in self._always:
+        for mirror in self._mirrored.always:
             mirror.start()
         if self._task is None:
             self._task = asyncio.create_task(self._keep(), name="world")
@@ -156,7 +79,7 @@ class World:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        for mirror in (*self._always, self._scaled, self._vpas, self._profiles):
+        for mirror in (*self._mirrored.always, *self._mirrored.optional):
             await mirror.stop()
 
     async def refresh(self) -> None:
@@ -165,9 +88,9 @@ class World:
             before = self.capabilities
             self.capabilities = await probe(self.client, self.discovery, before=before)
             self._asked_at = self._clock()
-            await self._optional(self._scaled, self.capabilities.scaled_objects)
-            await self._optional(self._vpas, self.capabilities.vertical_autoscalers)
-            await self._optional(self._profiles, self.capabilities.tuning_profiles)
+            await self._optional(self._mirrored.scaled, self.capabilities.scaled_objects)
+            await self._optional(self._mirrored.vpas, self.capabilities.vertical_autoscalers)
+            await self._optional(self._mirrored.profiles, self.capabilities.tuning_profiles)
         await self._named.refresh()
         await self._others.refresh()
 
@@ -184,7 +107,7 @@ class World:
     @property
     def staleness(self) -> float:
         """Seconds since the oldest working mirror was known to be current; infinite before the pods are."""
-        if not self._pods.synced:
+        if not self._mirrored.pods.synced:
             return math.inf
         return max(mirror.staleness for mirror in self._mirrors() if mirror.synced)
 
@@ -209,7 +132,7 @@ class World:
         if not self.watches(api_version, kind):
             polled = self._others.get(TargetKey(namespace, api_version, kind, name))
             return polled.record if polled is not None else None
-        stored = self._workloads[kind].get(namespace, name)
+        stored = self._mirrored.workloads[kind].get(namespace, name)
         if stored is None or not template:
             return stored.record if stored is not None else None
         return replace(stored.record, template=stored.template())
@@ -226,7 +149,7 @@ class World:
 
     def replica_sets(self, target: WorkloadRecord) -> list[ReplicaSetRecord]:
         """ReplicaSets of a Deployment, all revisions."""
-        return self._replica_sets.find(target.uid) if target.uid else []
+        return self._mirrored.replica_sets.find(target.uid) if target.uid else []
 
     def current_replicaset(self, target: WorkloadRecord) -> ReplicaSetRecord | None:
         """The ReplicaSet of the newest revision of a Deployment."""
@@ -241,21 +164,21 @@ class World:
         elif target.kind in APPS_KINDS:
             owners = [target.uid]
         else:
-            pods = self._pods.find(f"namespace {target.namespace}")
+            pods = self._mirrored.pods.find(f"namespace {target.namespace}")
             return [p for p in pods if not p.trial_of and matches(target.selector, p.labels)]
-        return [pod for owner in owners for pod in self._pods.find(f"owner {owner}") if not pod.trial_of]
+        return [pod for owner in owners for pod in self._mirrored.pods.find(f"owner {owner}") if not pod.trial_of]
 
     def trial_pods(self, namespace: str, config_name: str) -> list[PodRecord]:
         """Pods that carry the trial label of this PerformanceConfig."""
-        return self._pods.find(f"trial {namespace}/{config_name}")
+        return self._mirrored.pods.find(f"trial {namespace}/{config_name}")
 
     def pods_everywhere(self) -> list[PodRecord] | None:
         """Every pod of the cluster; None where only some namespaces can be seen."""
-        return None if self.namespaces else list(self._pods)
+        return None if self.namespaces else list(self._mirrored.pods)
 
     def marked_pods(self) -> list[PodRecord]:
         """Trial pods, and pods that came in by a swap and still have its deletion cost."""
-        return self._pods.find("marked")
+        return self._mirrored.pods.find("marked")
 
     def rivals(self, target: WorkloadRecord) -> list[RivalRecord]:
         """HPAs, ScaledObjects and VPAs that name this workload."""
@@ -269,35 +192,35 @@ class World:
 
     def budgets_for(self, pod: PodRecord) -> list[BudgetRecord]:
         """PodDisruptionBudgets that cover this pod."""
-        return [b for b in self._budgets.find(pod.namespace) if matches(b.selector, pod.labels)]
+        return [b for b in self._mirrored.budgets.find(pod.namespace) if matches(b.selector, pod.labels)]
 
     def nodes(self) -> list[NodeRecord]:
         """Every node; empty when nodes may not be read."""
-        return list(self._nodes)
+        return list(self._mirrored.nodes)
 
     def node(self, name: str) -> NodeRecord | None:
         """A node by name."""
-        return self._nodes.get("", name)
+        return self._mirrored.nodes.get("", name)
 
     def limit_ranges(self, namespace: str) -> list[LimitRangeRecord]:
         """LimitRanges of a namespace."""
-        return self._ranges.find(namespace)
+        return self._mirrored.ranges.find(namespace)
 
     def quotas(self, namespace: str) -> list[QuotaRecord]:
         """ResourceQuotas of a namespace."""
-        return self._quotas.find(namespace)
+        return self._mirrored.quotas.find(namespace)
 
     def profile(self, namespace: str) -> ProfileRecord | None:
         """The TuningProfile of a namespace."""
-        return self._profiles.get(namespace, PROFILE_NAME) if self._profiles.running else None
+        return self._mirrored.profiles.get(namespace, PROFILE_NAME) if self._mirrored.profiles.running else None
 
     def profiles(self) -> list[ProfileRecord]:
         """Every TuningProfile, those of namespaces without a PerformanceConfig included."""
-        return list(self._profiles) if self._profiles.running else []
+        return list(self._mirrored.profiles) if self._mirrored.profiles.running else []
 
     def namespace(self, name: str) -> NamespaceRecord | None:
         """A namespace; None when it does not exist or may not be read."""
-        return self._named.records.get(name) if self.namespaces else self._spaces.get("", name)
+        return self._named.records.get(name) if self.namespaces else self._mirrored.spaces.get("", name)
 
     def namespace_paused(self, name: str) -> bool:
         """Whether the namespace carries trimtab.dev/pause."""
@@ -308,12 +231,11 @@ class World:
         return {mirror.name: len(mirror) for mirror in self._mirrors()}
 
     def _mirrors(self) -> list[Mirror[Any]]:
-        optional = (self._scaled, self._vpas, self._profiles)
-        return [*self._always, *(mirror for mirror in optional if mirror.running)]
+        return [*self._mirrored.always, *(mirror for mirror in self._mirrored.optional if mirror.running)]
 
     def _rival_mirrors(self) -> list[Mirror[RivalRecord]]:
         # A mirror that was stopped holds what was there before its CRD was removed.
-        return [mirror for mirror in (self._scaled, self._hpas, self._vpas) if mirror.running]
+        return [mirror for mirror in self._mirrored.rivals if mirror.running]
 
     def _unknown(self) -> bool:
         known = self.capabilities
@@ -333,18 +255,3 @@ class World:
             mirror.start()
         elif served is False and mirror.running:
             await mirror.stop()
-
-
-def _pod_index(pod: PodRecord) -> tuple[str, ...]:
-    trial = (f"trial {pod.namespace}/{pod.trial_of}",) if pod.trial_of else ()
-    owner = (f"owner {pod.owner_uid}",) if pod.owner_uid else ()
-    marked = ("marked",) if pod.trial_of or pod.swapped else ()
-    return (f"namespace {pod.namespace}", *owner, *trial, *marked)
-
-
-def _rival_index(rival: RivalRecord) -> tuple[str, ...]:
-    return (f"{rival.namespace}/{rival.target_kind}/{rival.target_name}",)
-
-
-def _by_namespace(record: BudgetRecord | LimitRangeRecord | QuotaRecord) -> tuple[str, ...]:
-    return (record.namespace,)

@@ -6,43 +6,51 @@ named; a line that can't be read is a TraceError with file, line and remedy. Wha
 - **missing** (empty, NaN, infinite or negative value): the sample is dropped and leaves a gap. It is never zero.
 - **gap**: stays a gap in usage (nothing is scored or learned in it). In arrivals, which a simulation has to live
   through, the missing steps are interpolated between their neighbours.
+- **a stamp years from all others** (0 among dates): a TraceError; usage may pause for a year, arrivals for a week.
 - **out of order**: samples are sorted by time.
-- **duplicate stamp**: the largest value stays, which is the safe side for sizes; arrivals of one minute likewise.
-- **counter reset**: none; the files hold gauges and counts per minute, not running totals.
+- **duplicate stamp**: the largest value stays, which is the safe side for sizes; arrivals likewise.
+- **counter reset**: none; the files hold gauges and counts, not running totals.
 
-Times are Unix seconds (above 10¹¹: milliseconds) or ISO 8601 dates, which count as UTC where they name no zone.
+How times may be written is said in `tracelines`.
 """
 
-import csv
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from trimtab.decide.columns import F8
+from trimtab.lab.tracelines import (
+    DAY,
+    Samples,
+    TraceError,
+    head,
+    moment,
+    no_absurd_gap,
+    number,
+    rows,
+    stray,
+    time_and_value,
+)
 
-DAY = 86400.0
+__all__ = ["DAY", "Arrivals", "ResourceName", "Skipped", "TraceError", "Usage", "read_arrivals", "read_usage"]
+
 WARM_UP = 2 * DAY
 """Seconds before scoring starts; a quarter of a recording shorter than four times that."""
 KIB = 1024.0
-_MILLISECONDS = 1e11
+USAGE_GAP = 366 * DAY
+ARRIVALS_GAP = 7 * DAY
+"""Seconds between two stamps of one recording at most: beyond, one of them is a mistake. Arrivals are interpolated over
+a gap, and a week of them would be invented."""
+MOST_EMPTY = 600_000
+"""Steps without a sample in a recording at most, a year of minutes: a replay goes through all of them."""
+ARRIVALS_SPAN = 366 * DAY
+"""Seconds that one-arrival-a-line files may span: they are counted by second."""
+_MINUTE = 60.0
 
 ResourceName = Literal["cpu", "memory"]
-
-
-class TraceError(Exception):
-    """A recording that can't be read. `line` counts from 1; 0: the file or folder as a whole."""
-
-    def __init__(self, file: Path, line: int, remedy: str) -> None:
-        where = f"{file}, line {line}" if line else str(file)
-        super().__init__(f"{where}: {remedy}")
-        self.file = file
-        self.line = line
-        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +94,13 @@ class Arrivals:
     """Arrivals of requests at one service; step after step without gaps."""
 
     name: str
+    """The file's name without its ending; with it where several files differ in nothing else."""
     rate: F8
     """Requests a second, mean over each step, float64[n]."""
     step: float
     """Seconds: 1 or 60."""
+    file: str = ""
+    """As a report names it: rps/x.txt."""
 
 
 def read_usage(folder: Path) -> tuple[list[Usage], list[Skipped]]:
@@ -110,19 +121,20 @@ def read_usage(folder: Path) -> tuple[list[Usage], list[Skipped]]:
             found += _usable(_bitbrains(file), skipped, file)
         else:
             resource: ResourceName = "memory" if file.name.startswith("mem-") else "cpu"
-            samples = _time_and_value(file)
+            samples = time_and_value(file)
             if samples is None:
                 skipped.append(Skipped(_name(file), "does not have two columns, a time and a value"))
             else:
-                found += _usable([_usage(file, resource, *samples)], skipped, file)
+                found += _usable([_usage(file, resource, samples)], skipped, file)
     return found, skipped
 
 
 def read_arrivals(folder: Path) -> tuple[list[Arrivals], list[Skipped]]:
-    """Every recording in folder/rps, by file name.
+    """Every recording in folder/rps with at least one arrival, by file name.
 
-    A `.txt` holds a rate in requests/s a line, one line a second. A two-column `.csv` holds counts per minute. A `.csv`
-    whose header names tokens holds one arrival a line, which are counted by second.
+    A `.txt` holds a rate in requests/s a line, one line a second. A two-column `.csv` holds counts per minute, or per
+    shorter step where its stamps are closer. A `.csv` whose header names tokens holds one arrival a line, which are
+    counted by second.
 
     Raises:
         TraceError: there is no such folder, or a line can't be read.
@@ -133,21 +145,33 @@ def read_arrivals(folder: Path) -> tuple[list[Arrivals], list[Skipped]]:
         if file.suffix not in {".txt", ".csv"} or not file.is_file():
             skipped.append(Skipped(_name(file), "neither a .txt nor a .csv file"))
             continue
-        if file.suffix == ".txt":
-            arrivals = _rates(file)
-        elif any("token" in cell.lower() for _, row in _head(file) for cell in row):
-            arrivals = _events(file)
+        arrivals = _arrivals(file)
+        if arrivals is None:
+            skipped.append(Skipped(_name(file), "neither a time and a count a line, nor arrivals with tokens"))
+        elif not arrivals.rate.any():
+            skipped.append(Skipped(_name(file), "holds no arrivals" if len(arrivals.rate) else "holds no samples"))
         else:
-            samples = _time_and_value(file)
-            if samples is None:
-                skipped.append(Skipped(_name(file), "neither a time and a count a line, nor arrivals with tokens"))
-                continue
-            arrivals = _counts(file, *samples)
-        if len(arrivals.rate):
             found.append(arrivals)
-        else:
-            skipped.append(Skipped(_name(file), "holds no samples"))
-    return found, skipped
+    return _told_apart(found), skipped
+
+
+def _told_apart(found: Sequence[Arrivals]) -> list[Arrivals]:
+    """The same recordings, of which those that share a name carry their ending as well."""
+    named = list(found)
+    while len({one.name for one in named}) < len(named):
+        names = [one.name for one in named]
+        named = [replace(one, name=Path(one.file).name) if names.count(one.name) > 1 else one for one in named]
+    return named
+
+
+def _arrivals(file: Path) -> Arrivals | None:
+    """A recording of any kind; None: of no known kind."""
+    if file.suffix == ".txt":
+        return _rates(file)
+    if any("token" in cell.lower() for cell in head(file)):
+        return _events(file)
+    samples = time_and_value(file)
+    return None if samples is None else _counts(file, samples)
 
 
 def _files(folder: Path, kind: str) -> list[Path]:
@@ -172,99 +196,18 @@ def _usable(usages: Sequence[Usage], skipped: list[Skipped], file: Path) -> list
     return [u for u in usages if 0 < u.scored_from < len(u)]
 
 
-def _rows(file: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every line that is neither empty nor a comment."""
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as text:
-        reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True)
-        try:
-            for row in reader:
-                if row and any(row) and not row[0].startswith("#"):
-                    yield reader.line_num, row
-        except csv.Error as error:
-            raise TraceError(file, reader.line_num, f"is no text table ({error}); correct or remove it") from error
-
-
-def _head(file: Path) -> list[tuple[int, list[str]]]:
-    """The first line with its number, or nothing."""
-    for line in _rows(file):
-        return [line]
-    return []
-
-
-def _number(file: Path, line: int, cell: str) -> float:
-    """A value; NaN where it is missing."""
-    cell = cell.strip()
-    if not cell:
-        return math.nan
-    try:
-        value = float(cell)
-    except ValueError:
-        raise TraceError(file, line, f"{cell[:40]!r} is no number; correct or remove the line") from None
-    return value if 0 <= value < math.inf else math.nan
-
-
-def _time(file: Path, line: int, cell: str) -> float:
-    """Unix seconds."""
-    cell = cell.strip()
-    try:
-        stamp = float(cell)
-    except ValueError:
-        try:
-            moment = datetime.fromisoformat(cell)
-        except ValueError:
-            raise TraceError(
-                file, line, f"{cell[:40]!r} is no time; write Unix seconds or a date such as 2026-01-31 12:00:00"
-            ) from None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if not math.isfinite(stamp):
-        raise TraceError(file, line, f"{cell!r} is no time; write Unix seconds or a date such as 2026-01-31 12:00:00")
-    return stamp / 1000 if stamp > _MILLISECONDS else stamp
-
-
-def _is_header(row: Sequence[str]) -> bool:
-    """Whether the first line names columns: neither its time nor its value starts as one does."""
-    return not any(cell.strip()[:1].isdigit() for cell in row[:2])
-
-
-def _time_and_value(file: Path) -> tuple[F8, F8] | None:
-    """The samples of a two-column file; None when it has other columns."""
-    rows = _rows(file)
-    first = next(rows, None)
-    if first is None:
-        return np.empty(0), np.empty(0)
-    if len(first[1]) != 2:
-        return None
-    body = rows if _is_header(first[1]) else _chain(first, rows)
-    times: list[float] = []
-    values: list[float] = []
-    for line, row in body:
-        if len(row) != 2:
-            raise TraceError(file, line, f"has {len(row)} columns instead of 2; correct or remove the line")
-        times.append(_time(file, line, row[0]))
-        values.append(_number(file, line, row[1]))
-    return _clean(times, values)
-
-
-def _chain(first: tuple[int, list[str]], rest: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
-    yield first
-    yield from rest
-
-
-def _clean(times: Sequence[float], values: Sequence[float]) -> tuple[F8, F8]:
-    """Sorted by time, without missing ones; of equal stamps the largest value."""
-    t, v = np.array(times, dtype=np.float64), np.array(values, dtype=np.float64)
-    present = np.isfinite(v)
-    t, v = t[present], v[present]
-    order = np.lexsort((-v, t))
-    t, v = t[order], v[order]
-    fresh = np.ones(len(t), dtype=bool)
-    fresh[1:] = t[1:] > t[:-1]
-    return t[fresh], v[fresh]
-
-
-def _usage(file: Path, resource: ResourceName, times: F8, values: F8, provisioned: float | None = None) -> Usage:
-    step = float(np.median(np.diff(times))) if len(times) > 1 else 60.0
-    return Usage(file.stem, resource, times, values, step, provisioned)
+def _usage(file: Path, resource: ResourceName, samples: Samples, provisioned: float | None = None) -> Usage:
+    """A recording whose replay can be lived through."""
+    no_absurd_gap(file, samples.times, samples.lines, USAGE_GAP)
+    times, step = samples.times, samples.step
+    empty = (times[-1] - times[0]) / step - len(times) if len(times) else 0.0
+    if empty > MOST_EMPTY:
+        line, gap = stray(times, samples.lines)
+        remedy = (
+            f"most samples are {step:g} s apart, which leaves {empty:,.0f} steps without one ({MOST_EMPTY:,} at most)"
+        )
+        raise TraceError(file, line, f"{remedy}; the longest gap, {gap:,.0f} s, is here: correct it or record one step")
+    return Usage(file.stem, resource, times, samples.values, step, provisioned)
 
 
 _BITBRAINS = (
@@ -277,8 +220,8 @@ _BITBRAINS = (
 
 
 def _bitbrains(file: Path) -> list[Usage]:
-    rows = _rows(file, ";")
-    first = next(rows, None)
+    lines = rows(file, ";")
+    first = next(lines, None)
     if first is None:
         return []
     names = [cell.strip() for cell in first[1]]
@@ -288,15 +231,20 @@ def _bitbrains(file: Path) -> list[Usage]:
     at = [names.index(name) for name in _BITBRAINS]
     times: list[float] = []
     cells: list[list[float]] = []
-    for line, row in rows:
+    places: list[int] = []
+    for line, row in lines:
         if len(row) < len(names):
             raise TraceError(file, line, f"has {len(row)} columns instead of {len(names)}; correct or remove the line")
-        times.append(_time(file, line, row[0]))
-        cells.append([_number(file, line, row[i]) for i in at])
+        times.append(moment(file, line, row[0]))
+        cells.append([number(file, line, row[i]) for i in at])
+        places.append(line)
     table = np.array(cells, dtype=np.float64).reshape(-1, len(at))
-    cpu = _usage(file, "cpu", *_clean(times, table[:, 1].tolist()), _largest(table[:, 0]))
-    memory = _usage(file, "memory", *_clean(times, (table[:, 3] * KIB).tolist()), _largest(table[:, 2] * KIB))
-    return [cpu, memory]
+    cpu = Samples.of(times, table[:, 1].tolist(), places)
+    memory = Samples.of(times, (table[:, 3] * KIB).tolist(), places)
+    return [
+        _usage(file, "cpu", cpu, _largest(table[:, 0])),
+        _usage(file, "memory", memory, _largest(table[:, 2] * KIB)),
+    ]
 
 
 def _largest(values: F8) -> float | None:
@@ -306,8 +254,8 @@ def _largest(values: F8) -> float | None:
 
 def _rates(file: Path) -> Arrivals:
     """One rate a line, one line a second."""
-    rates = [_number(file, line, _only(file, line, row)) for line, row in _rows(file)]
-    return Arrivals(file.stem, _filled(np.arange(len(rates), dtype=np.float64), np.array(rates, dtype=np.float64)), 1.0)
+    rates = np.array([number(file, line, _only(file, line, row)) for line, row in rows(file)], dtype=np.float64)
+    return Arrivals(file.stem, _filled(np.arange(len(rates), dtype=np.float64), rates), 1.0, _name(file))
 
 
 def _only(file: Path, line: int, row: Sequence[str]) -> str:
@@ -316,12 +264,25 @@ def _only(file: Path, line: int, row: Sequence[str]) -> str:
     return row[0]
 
 
-def _counts(file: Path, times: F8, counts: F8) -> Arrivals:
-    """Counts per minute, on a grid of minutes from the first one."""
+def _counts(file: Path, samples: Samples) -> Arrivals:
+    """Counts per minute, on a grid of minutes from the first one.
+
+    Where stamps are closer than a minute the counts of a minute are summed up, and a count that is missing among them
+    is the mean of the others: dividing their mean by the step does both.
+    """
+    no_absurd_gap(file, samples.times, samples.lines, ARRIVALS_GAP)
+    times, counts = samples.times, samples.values
     if not len(times):
-        return Arrivals(file.stem, np.empty(0), 60.0)
-    minutes = np.rint((times - times[0]) / 60)
-    return Arrivals(file.stem, _filled(minutes, counts / 60), 60.0)
+        return Arrivals(file.stem, np.empty(0), _MINUTE, _name(file))
+    if samples.step >= _MINUTE - 1:
+        # A stamp a second early or late is still its minute's; two stamps of one minute: the larger count.
+        minutes, place = np.unique(np.rint((times - times[0]) / _MINUTE), return_inverse=True)
+        rates = np.zeros(len(minutes))
+        np.maximum.at(rates, place, counts / _MINUTE)
+    else:
+        minutes, place = np.unique(np.floor((times - times[0]) / _MINUTE), return_inverse=True)
+        rates = np.bincount(place, counts) / np.bincount(place) / samples.step
+    return Arrivals(file.stem, _filled(minutes, rates), _MINUTE, _name(file))
 
 
 def _filled(slots: F8, values: F8) -> F8:
@@ -334,14 +295,21 @@ def _filled(slots: F8, values: F8) -> F8:
 
 def _events(file: Path) -> Arrivals:
     """Arrivals a second from one arrival a line; the time is the first column."""
-    rows = _rows(file)
-    width = len(next(rows, (0, []))[1])
-    times: list[float] = []
-    for line, row in rows:
+    lines = rows(file)
+    width = len(next(lines, (0, []))[1])
+    stamps: list[float] = []
+    places: list[int] = []
+    for line, row in lines:
         if len(row) != width:
             raise TraceError(file, line, f"has {len(row)} columns instead of {width}; correct or remove the line")
-        times.append(_time(file, line, row[0]))
-    if not times:
-        return Arrivals(file.stem, np.empty(0), 1.0)
-    seconds = np.floor(np.array(times) - min(times)).astype(np.int64)
-    return Arrivals(file.stem, np.bincount(seconds).astype(np.float64), 1.0)
+        stamps.append(moment(file, line, row[0]))
+        places.append(line)
+    if not stamps:
+        return Arrivals(file.stem, np.empty(0), 1.0, _name(file))
+    order = np.argsort(stamps, kind="stable")
+    times, at = np.array(stamps)[order], np.array(places)[order]
+    no_absurd_gap(file, times, at, ARRIVALS_GAP)
+    if times[-1] - times[0] > ARRIVALS_SPAN:
+        days = f"{(times[-1] - times[0]) / DAY:,.0f} days"
+        raise TraceError(file, int(at[-1]), f"ends {days} after its first arrival; keep a year of it at most")
+    return Arrivals(file.stem, np.bincount(np.floor(times - times[0]).astype(np.int64)).astype(float), 1.0, _name(file))

@@ -11,7 +11,7 @@ from trimtab.kube.records import NodeRecord
 from trimtab.observe.asker import Asker
 from trimtab.observe.builtin import Builtin
 from trimtab.observe.measure import fast_readings
-from trimtab.observe.prices import GIB, PriceBook, Prices, Storage
+from trimtab.observe.prices import GIB, PriceBook, Prices, Storage, off
 from trimtab.observe.spent import Spent
 from trimtab.observe.tokens import PRICED, UNPRICED
 from trimtab.observe.view import View
@@ -85,6 +85,7 @@ def spend(view: View, asker: Asker, book: PriceBook, bill: float, now: float) ->
     problems = list(prices.suspect)
     compute, cores, memory = _compute(view, prices, now)
     storage, lost = _storage(view, prices, book.storage(view.source, view.config.namespace))
+    problems += _dear(view, prices, book.storage(view.source, view.config.namespace))
     if lost:
         problems.append(f"The size of claim {lost} is not known; scrape kube-state-metrics, or the kubelets' /metrics.")
     api, doubts = _api(view, asker, now)
@@ -169,6 +170,18 @@ def _storage(view: View, prices: Prices, storage: Storage | None) -> tuple[float
         return math.nan, lost[0]
     otherwise = prices.static.storage_gib_hour
     return math.fsum(storage.size[claim] / GIB * storage.price.get(claim, otherwise) for claim in claims), ""
+
+
+def _dear(view: View, prices: Prices, storage: Storage | None) -> list[str]:
+    """The first claim whose volume has a price that can't be right, in a sentence."""
+    usual, known = prices.static.storage_gib_hour, storage.price if storage is not None else {}
+    for claim in sorted({claim for pod in (*view.live, *view.live_trials) for claim in pod.claims} & known.keys()):
+        if off(known[claim], usual):
+            return [
+                f"pv_hourly_cost of claim {claim} is {known[claim]:.3g} a GiB-hour, {known[claim] / usual:.2g} times "
+                "the static price; check the exporter's pricing, or set prices in the chart's values."
+            ]
+    return []
 
 
 def _api(view: View, asker: Asker, now: float) -> tuple[float, list[str]]:

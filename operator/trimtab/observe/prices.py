@@ -8,7 +8,7 @@ minutes, once a datasource. Sizes of claims are asked by namespace, with it.
 import asyncio
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from trimtab.api.datasource import Datasource
@@ -19,6 +19,8 @@ from trimtab.observe.selectors import written
 from trimtab.observe.source import MetricSource, Sample, SourceError
 
 EVERY_SECONDS = 600.0
+KEPT_SECONDS = 86400.0
+"""How long node prices hold after the exporter was last heard of: costs must not jump because it is restarted."""
 SUSPECT_FACTOR = 10.0
 GIB = float(1 << 30)
 _BY_NODE = {
@@ -94,6 +96,8 @@ class PriceBook:
         self._sources, self._datasources, self._static = sources, datasources, static
         self._prices: Board[str, Prices] = Board(self._read_prices)
         self._sizes: Board[str, Storage] = Board(self._read_sizes)
+        self._heard: dict[str, tuple[float, Prices]] = {}
+        """Datasource → when node prices were last there, and which."""
         self._wanted: dict[Hashable, Item[str]] = {}
         self._wanted_sizes: dict[Hashable, Item[str]] = {}
 
@@ -140,7 +144,15 @@ class PriceBook:
         asked = [f"max by (node) ({metric})" for metric in _BY_NODE.values()]
         found = await asyncio.gather(*(self._sources[source].query(text, at) for text in asked))
         nodes = {what: _positive(samples, "node") for what, samples in zip(_BY_NODE, found, strict=True)}
-        return [Prices(self._static, nodes, tuple(_suspect(nodes, self._static)))]
+        prices = Prices(self._static, nodes, tuple(suspect(nodes, self._static)))
+        if prices.measured:
+            self._heard[source] = at, prices
+            return [prices]
+        last, kept = self._heard.get(source, (-math.inf, prices))
+        if at - last >= KEPT_SECONDS:
+            return [prices]
+        gone = f"{_BY_NODE['cpu']} has no series any more; its last prices hold for a day. Look at the exporter."
+        return [replace(kept, suspect=(*kept.suspect, gone))]
 
     async def _read_sizes(self, source: str, namespaces: Sequence[str], at: float) -> Sequence[Storage]:
         return [await self._storage_of(source, namespace, at) for namespace in namespaces]
@@ -176,18 +188,27 @@ def _positive(samples: Sequence[Sample], label: str) -> dict[str, float]:
     }
 
 
-def _suspect(nodes: Mapping[str, Mapping[str, float]], static: StaticPrices) -> list[str]:
-    """Prices ten times off the static ones, either way."""
-    usual = {"cpu": static.cpu_hour, "memory": static.memory_gib_hour}
+def suspect(nodes: Mapping[str, Mapping[str, float]], static: StaticPrices) -> list[str]:
+    """A sentence for each price ten times off the static one, either way: of most nodes, or of the first such node."""
+    usual = {"cpu": static.cpu_hour, "memory": static.memory_gib_hour, "gpu": static.gpu_hour}
     found = []
     for what, expected in usual.items():
-        known = nodes.get(what) or {}
-        if not known or not expected > 0:
+        known = dict(nodes.get(what) or {})
+        if what == "gpu":  # exporters price the GPUs of a node without any at 0
+            known = {node: price for node, price in known.items() if price > 0}
+        wrong = sorted(node for node, price in known.items() if off(price, expected))
+        if not wrong:
             continue
-        typical = median(known.values())
-        if not expected / SUSPECT_FACTOR <= typical <= expected * SUSPECT_FACTOR:
-            found.append(
-                f"{_BY_NODE[what]} is {typical:.3g} an hour, {typical / expected:.2g} times the static price "
-                f"{expected:.3g}; check the exporter's pricing, or set prices in the chart's values."
-            )
+        most = len(wrong) > len(known) / 2
+        price = median(known.values()) if most else known[wrong[0]]
+        where = "" if most else f"of node {wrong[0]} "
+        found.append(
+            f"{_BY_NODE[what]} {where}is {price:.3g} an hour, {price / expected:.2g} times the static price "
+            f"{expected:.3g}; check the exporter's pricing, or set prices in the chart's values."
+        )
     return found
+
+
+def off(price: float, usual: float) -> bool:
+    """Whether a price is ten times off the usual one, either way."""
+    return usual > 0 and not usual / SUSPECT_FACTOR <= price <= usual * SUSPECT_FACTOR

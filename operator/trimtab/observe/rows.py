@@ -324,7 +324,7 @@ def _cost(view: View) -> Row:
     row: Row = {"monthly_budget": _number(budget, NAN), "tuned": any(one.applied for one in view.forces.values())}
     if spent is not None:
         row |= {"cost_per_hour": spent.total, "cost_cpu": spent.cores}
-        row |= {"cost_memory": spent.memory, "nodes_cost": spent.bill}
+        row |= {"cost_memory": spent.memory, "nodes_cost": spent.bill, "prices": 1 if spent.source == "OpenCost" else 2}
     return row
 
 

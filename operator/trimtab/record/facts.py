@@ -1,5 +1,6 @@
 """What the record is given about one PerformanceConfig: facts of this tick, already in plain values."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -68,6 +69,8 @@ class AlertFact:
     changed: bool
     derived: bool = False
     """Built in or made from an objective: nobody declared it, and only its own firing is news."""
+    breach_since: float = math.nan
+    """Since when it is past its threshold, gaps in the data included."""
 
 
 @dataclass(frozen=True, slots=True)

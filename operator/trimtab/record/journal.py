@@ -13,8 +13,8 @@ from trimtab.decide.observation import Lever
 from trimtab.decide.plan import Decision
 
 KEPT_DECISIONS = 10
-_LEVERS = {Lever.REPLICAS: "Replicas", Lever.CPU: "CPU", Lever.MEMORY: "Memory", Lever.KNOB: "Knob"}
-_BY_NAME = {name: lever for lever, name in _LEVERS.items()}
+LEVER_NAMES = {Lever.REPLICAS: "Replicas", Lever.CPU: "CPU", Lever.MEMORY: "Memory", Lever.KNOB: "Knob"}
+_BY_NAME = {name: lever for lever, name in LEVER_NAMES.items()}
 INPUT_DIGITS = 15
 """Significant digits of inputs: a byte count comes back as it was, or a restart would pursue another set point."""
 
@@ -72,7 +72,7 @@ def amount(lever: Lever, value: float) -> str:
 
 def lever_name(decision: Decision) -> str:
     """`Replicas`, `CPU/app`, `Knob/batch`."""
-    name = _LEVERS[decision.lever]
+    name = LEVER_NAMES[decision.lever]
     return f"{name}/{decision.subject}" if decision.subject else name
 
 

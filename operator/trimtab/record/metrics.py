@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from trimtab.api.status import AlertState, Applied, Recommendation
+from trimtab.api.status import AlertState, Applied, OutcomeState, Recommendation
 from trimtab.record.facts import CostFact, ObjectiveFact
+from trimtab.record.journal import LEVER_NAMES
 
 _ALERT_STATES = {AlertState.INACTIVE: 0, AlertState.PENDING: 1, AlertState.FIRING: 2, AlertState.UNKNOWN: -1}
+_ENDS = (OutcomeState.KEPT, OutcomeState.ROLLED_BACK, OutcomeState.CONFOUNDED, OutcomeState.FAILED)
 MONTH_HOURS = 730.0
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -58,6 +60,13 @@ class OperatorMetrics:
         registry = CollectorRegistry()
         # Not `namespace`: most scrapers put the scraped pod's own there.
         per_config = ("config_namespace", "config_name")
+        outcomes = Counter(
+            "trimtab_decision_outcomes", "Decisions by how they ended.", ("lever", "outcome"), registry=registry
+        )
+        # A counter that appears with its first event has risen by nothing: increase() and the alerts would miss it.
+        for lever in LEVER_NAMES.values():
+            for outcome in _ENDS:
+                outcomes.labels(lever, outcome.value)
         return cls(
             registry=registry,
             tick_seconds=Histogram(
@@ -77,12 +86,7 @@ class OperatorMetrics:
             decisions=Counter(
                 "trimtab_decisions", "Decisions by lever and reason.", ("lever", "reason"), registry=registry
             ),
-            outcomes=Counter(
-                "trimtab_decision_outcomes",
-                "Decisions by how they ended.",
-                ("lever", "outcome"),
-                registry=registry,
-            ),
+            outcomes=outcomes,
             writes=Counter("trimtab_api_writes", "Writes to the API server by kind.", ("kind",), registry=registry),
             refused=Counter(
                 "trimtab_act_refused",

@@ -122,6 +122,7 @@ def _alert(alert: AlertFact) -> AlertStatus:
         threshold=_quantity(alert.threshold),
         firing=alert.firing,
         cleared_since=_time(alert.cleared_since),
+        breach_since=_time(alert.breach_since),
     )
 
 

@@ -101,12 +101,18 @@ def test_two_weeks_of_three_namespaces_are_replayed_and_told(prometheus: Prometh
             assert found[name, "memory", policy]["level"] < 1024 * MIB
     assert found["shop/storefront/app", "cpu", "trimtab"]["monthly_cost"] < 2 * 2 * 0.0317 * 730 / 2
 
-    assert document["sources"]["shop"] == {"owners": "kube-state-metrics", "requests": "kube-state-metrics"}
-    assert document["sources"]["lab"] == {"owners": "pod names", "requests": "the scheduler"}
-    assert document["sources"]["blind"] == {"owners": "pod names", "requests": ""}
+    assert document["sources"]["shop"] == {
+        "owners": "kube-state-metrics",
+        "requests": "kube-state-metrics",
+        "kills": "",
+    }
+    assert document["sources"]["lab"] == {"owners": "pod names", "requests": "the scheduler", "kills": ""}
+    assert document["sources"]["blind"] == {"owners": "pod names", "requests": "", "kills": ""}
     said = " ".join(document["notes"])
     assert "nothing is said of today's settings, in: blind" in said
     assert "gaps are not scored" in said
+    assert "OOM kills under today's settings are not known" in said
+    assert {row["name"] for row in document["workloads"]} == {"shop/storefront", "lab/db", "blind/job"}
 
     assert "storefront" in done.output
     assert "storefront" in files["html"].read_text()

@@ -6,7 +6,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -50,8 +50,9 @@ def free_port() -> int:
 class Prometheus:
     """A Prometheus process over a folder of its own; it may be killed and started again."""
 
-    def __init__(self, folder: Path, targets: dict[str, str]) -> None:
+    def __init__(self, folder: Path, targets: dict[str, str], flags: Sequence[str] = ()) -> None:
         self.folder = folder
+        self.flags = flags
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.data = folder / "data"
@@ -76,6 +77,7 @@ class Prometheus:
                     "--storage.tsdb.retention.time=60d",
                     f"--web.listen-address=127.0.0.1:{self.port}",
                     "--log.level=warn",
+                    *self.flags,
                 ],
                 stdout=log,
                 stderr=log,
@@ -128,10 +130,11 @@ async def eventually(ask: Callable[[], Awaitable[T]], fits: Callable[[T], bool])
 
 
 @contextmanager
-def bed(folder: Path, exporter: Exporter, history: str = "") -> Iterator[Prometheus]:
-    """A running Prometheus that scrapes every page of the exporter, with OpenMetrics text as its past."""
+def bed(folder: Path, exporter: Exporter, history: str = "", flags: Sequence[str] = ()) -> Iterator[Prometheus]:
+    """A running Prometheus that scrapes every page of the exporter, with OpenMetrics text as its past, and more flags
+    of its command line."""
     with http_server(exporter.answer) as url:
-        prometheus = Prometheus(folder, dict.fromkeys(exporter.pages, url.removeprefix("http://")))
+        prometheus = Prometheus(folder, dict.fromkeys(exporter.pages, url.removeprefix("http://")), flags)
         if history:
             source = folder / "history.om"
             source.write_text(history)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.golden.manifests import change, good
+from tests.golden.wrong_manifests import LATER
 from tests.integration.operator.conftest import Cluster, Operator, config, deployment, until
 
 METRIC = {"name": "totalLatency"}
@@ -80,6 +82,13 @@ CASES: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
          "optimization": constraints(replicas={"min": 1, "max": 3})},
         "Limited", "True", "LeverNotSupported", "DaemonSet",
     ),
+    "memory-ceiling": (  # two pods would fit at memory.min, but not at the 128Mi that they have
+        {"resources": {"maxMemory": "200Mi"},
+         "optimization": {"autoTune": True, "constraints": {
+             "replicas": {"min": 2, "max": 3}, "containers": [{"name": "app", "memory": {"min": "64Mi", "max": "1Gi"}}],
+         }}},
+        "Limited", "True", "MemoryCeiling", "resources.maxMemory is 200Mi",
+    ),
 }  # fmt: skip
 
 
@@ -99,6 +108,19 @@ def test_a_resource_that_can_not_be_worked_with_says_so(running: Operator, shop:
     assert running.leads()
 
 
+def test_what_cel_can_not_see_is_accepted_and_told_by_a_condition(running: Operator, shop: Cluster) -> None:
+    wrong = {f"later-{n}": row for n, row in enumerate(LATER)}
+    manifests = [change(good(), changes | {"metadata.name": name}) for name, (_, changes, _, _) in wrong.items()]
+    shop.apply(*manifests)
+    for name, (what, _, field, remedy) in wrong.items():
+        reason = "SpecInvalid" if field.endswith("maxMemory") else "WindowInvalid"
+        message = shop.condition(name, "Stalled", "True", reason)["message"]
+        assert message.startswith(f"{field}: "), what
+        assert remedy in message, what
+        assert shop.condition(name, "Ready", "False", reason)
+    assert running.leads()
+
+
 def test_a_variable_from_a_config_map_is_refused_by_name(running: Operator, shop: Cluster) -> None:
     source = {"configMapKeyRef": {"name": "settings", "key": "batch"}}
     shop.apply(deployment("app", [{"name": "BATCH_SIZE", "valueFrom": source}]), config("app"))
@@ -113,22 +135,6 @@ def test_every_condition_is_set_and_broken_neighbours_do_not_stop_a_good_one(run
     assert len(conditions) == 9
     ticks = running.ticks()
     until(lambda: running.ticks() >= ticks + 2, 20, "two more ticks")
-
-
-def test_rule_09_a_real_hpa_keeps_its_replicas_and_is_named(running: Operator, shop: Cluster) -> None:
-    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
-    cpu = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}
-    hpa = {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "app-hpa"},
-        "spec": {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 5, "metrics": [cpu]},
-    }
-    shop.apply(deployment("app"), hpa, config("app"))
-    message = shop.condition("app", "Conflicted", "True", "HpaOwnsReplicas")["message"]
-    assert "app-hpa" in message
-    shop.bed.kubectl("delete", "hpa", "app-hpa", "-n", "operated")
-    shop.condition("app", "Conflicted", "False", "NoConflict")
 
 
 def test_rule_10_of_two_resources_on_one_workload_the_oldest_wins(running: Operator, shop: Cluster) -> None:

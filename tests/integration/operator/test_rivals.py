@@ -1,4 +1,4 @@
-"""KEDA and the VPA on a real API server, by objects of their own CRDs: named, and their levers left alone (RULES 9).
+"""A real HPA, and KEDA and the VPA by objects of their own CRDs: named, and their levers left alone (RULES 9).
 
 Moves are forced by bounds that what runs is outside of: they need no metrics, so a workload that nobody scales moves.
 """
@@ -36,6 +36,24 @@ def scaled_object(name: str) -> dict[str, Any]:
     return {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "theirs"}, "spec": spec}
 
 
+def horizontal(name: str) -> dict[str, Any]:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+    cpu = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}
+    spec = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 5, "metrics": [cpu]}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "theirs"},
+        "spec": spec,
+    }
+
+
+def looked(shop: Cluster, name: str) -> bool:
+    """Whether the HPA controller has read the scale of its target."""
+    conditions = shop.get("hpa", name).get("status", {}).get("conditions", [])
+    return any(c["type"] == "AbleToScale" and c["status"] == "True" for c in conditions)
+
+
 def vertical(name: str, mode: str | None = None) -> dict[str, Any]:
     spec: dict[str, Any] = {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}}
     if mode is not None:
@@ -67,6 +85,22 @@ def shaped(shop: Cluster) -> set[str]:
 def ticks(running: Operator, count: int = 3) -> None:
     begun = running.ticks()
     until(lambda: running.ticks() >= begun + count, 30, f"{count} more ticks")
+
+
+def test_rule_09_a_real_hpa_keeps_its_replicas_and_is_named(running: Operator, shop: Cluster) -> None:
+    shop.apply(deployment("owned"), deployment("free"), horizontal("owned"), outside("owned"), outside("free"))
+    message = shop.condition("owned", "Conflicted", "True", "HpaOwnsReplicas")["message"]
+    assert "HorizontalPodAutoscaler theirs scales Deployment owned" in message
+    until(lambda: replicas(shop, "free") == 2, 30, "the other workload is scaled")
+    until(lambda: looked(shop, "theirs"), 60, "the HPA controller works on it")
+    ticks(running)
+    found = shop.get("deployment", "owned")
+    assert found["spec"]["replicas"] == 1, "two are the least, but the replicas are the HPA's"
+    assert found["metadata"]["generation"] == 1, "nobody wrote to it"
+    assert "Deployment/owned" not in shaped(shop), "CPU requests are its denominator; they stay"
+    shop.bed.kubectl("delete", "hpa", "theirs", "-n", NAMESPACE)
+    shop.condition("owned", "Conflicted", "False", "NoConflict")
+    until(lambda: replicas(shop, "owned") == 2, 30, "the workload is scaled once the HPA is gone")
 
 
 def test_rule_09_a_scaled_object_keeps_its_replicas_and_is_named(running: Operator, shop: Cluster) -> None:

@@ -45,11 +45,30 @@ class FakeHistory:
     asked: list[str] = field(default_factory=list)
     down: set[str] = field(default_factory=set)
     """Namespaces whose queries fail."""
+    failure: SourceError = field(
+        default_factory=lambda: SourceError(SourceReason.SERVER_ERROR, "The datasource answered 503.")
+    )
+    """What is said of them."""
+    away: tuple[float, float] = (math.inf, math.inf)
+    """From when to when, by the clock, nothing is answered."""
+    refusal: SourceReason = SourceReason.TOO_LARGE
+    """What is said of an answer that is too large."""
+    kills: dict[tuple[str, str, str], Callable[[F8], F8]] = field(default_factory=dict)
+    """(namespace, pod, container) → restarts so far, each after an OOM kill."""
+    tells_reasons: bool = False
+    """Whether kube-state-metrics tells why anything ended."""
+    nodes: bool = False
+    """Whether nodes are measured."""
+    sizes: list[int] = field(default_factory=list)
+    """Samples of every answer."""
     name: str = "backtest"
     scrape_interval_seconds: float = 30.0
 
     def clock(self) -> float:
         return self.now
+
+    async def aclose(self) -> None:
+        pass
 
     async def query(self, promql: str, at: float) -> list[Sample]:
         raise AssertionError("a backtest asks for ranges only")
@@ -58,12 +77,17 @@ class FakeHistory:
         self.asked.append(promql)
         self.now += self.took
         times = np.arange(start, end + 1, step)
+        if self.away[0] <= self.now < self.away[1]:
+            raise SourceError(SourceReason.UNREACHABLE, "Datasource backtest can't be reached.")
         namespace = found[1] if (found := re.search(r'namespace="([^"]*)"', promql)) else ""
         if namespace in self.down:
-            raise SourceError(SourceReason.SERVER_ERROR, "The datasource answered 503.")
+            raise self.failure
         result = self._answer(promql, namespace, times)
-        if sum(len(one.times) for one in result) > self.most:
-            raise SourceError(SourceReason.TOO_LARGE, "The answer is too long.")
+        self.sizes.append(sum(len(one.times) for one in result))
+        if self.sizes[-1] > self.most:
+            if self.refusal is SourceReason.TIMEOUT:
+                self.now += 60.0
+            raise SourceError(self.refusal, "The answer is too long.")
         return result
 
     def _answer(self, promql: str, namespace: str, times: F8) -> list[Series]:
@@ -73,6 +97,16 @@ class FakeHistory:
             return [Series({"namespace": one}, times, np.ones(len(times))) for one in {key[0] for key in self.pods}]
         if promql.startswith("count("):
             return [Series({}, times, np.full(len(times), float(len(mine))))]
+        if "machine_cpu_cores" in promql:
+            return [Series({}, times, np.ones(len(times)))] if self.nodes else []
+        if promql.startswith("group(kube_pod_container_status_last_terminated_reason"):
+            return [Series({}, times, np.ones(len(times)))] if self.tells_reasons else []
+        if "last_terminated_reason" in promql or "restarts_total" in promql:
+            return [
+                Series({"pod": pod, "container": container}, times, restarts(times))
+                for (where, pod, container), restarts in self.kills.items()
+                if where == namespace
+            ]
         if "kube_pod_owner" in promql:
             told = {pod: owner for (where, pod), owner in self.owners.items() if where == namespace}
             return [

@@ -52,6 +52,18 @@ def test_every_metric_of_ours_is_one_that_the_operator_exports() -> None:
     assert used <= exported, used - exported
 
 
+@pytest.mark.parametrize(("dashboard", "title", "query"), QUERIES, ids=[f"{d}: {t}" for d, t, _ in QUERIES])
+def test_no_panel_shows_a_number_where_nothing_is_known(dashboard: str, title: str, query: str) -> None:
+    assert not re.search(r"\bvector\(", query), "without an operator this is a good number"
+    for fallback in query.split(" or ")[1:]:
+        assert "0 * max(trimtab_leader)" in fallback, "nothing happened: only while an operator says so"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_panel_without_series_says_so_in_words(path: Path) -> None:
+    assert {panel["fieldConfig"]["defaults"]["noValue"] for panel in panels(path)} == {"No data"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_panels_do_not_overlap_and_have_numbers_of_their_own(path: Path) -> None:
     board = json.loads(path.read_text())

@@ -36,7 +36,8 @@ class Watch:
     def restart(self, plan: AlertPlan | None) -> None:
         """A new process knows what the status said."""
         assert plan is not None
-        cells = (plan.state[0], bool(plan.firing[0]), float(plan.since[0]), float(plan.cleared_since[0]))
+        times = (float(plan.since[0]), float(plan.cleared_since[0]), float(plan.breach_since[0]))
+        cells = (plan.state[0], bool(plan.firing[0]), *times)
         prior = {"ns/w": Prior(alerts={self.rule["name"]: PriorAlert(*cells)})}
         alerts = Alerts.of([{**self.rule, "kind": int(AnswerKind.ERROR)}])
         self.state = restore(
@@ -112,7 +113,8 @@ def test_a_number_that_is_none_is_unknown(value: float, threshold: float) -> Non
 
 TRUTH_TABLE = {
     # Steps a minute apart, each a value and the state that follows: values 1, 9 and X are 0.1, 0.9 and 1.5, - is no
-    # data, N is NaN. R is a restart, E an edit that raises the threshold from 0.5 to 1. Both times are two minutes.
+    # data, N is NaN. R is a restart. Edits: E raises the threshold from 0.5 to 1, G and S make `for` ten minutes and
+    # none, L and K keep-firing. Both times are two minutes at first.
     "inside is inactive": "1i 1i",
     "past is pending, then firing": "9p 9p 9F",
     "inside ends a pending one at once": "9p 1i 9p",
@@ -126,9 +128,23 @@ TRUTH_TABLE = {
     "a restart keeps a firing one": "9p 9p 9F R 9F",
     "a restart keeps the clock of the end": "9p 9p 9F 1F R 1F 1i",
     "a restart without data keeps a firing one": "9p 9p 9F -? R -? 9F",
+    "a restart without data keeps the clock of a pending one": "9p -? R 9F",
+    "a restart in a gap keeps the clock of a pending one": "9p -? R -? 9F",
+    "a longer for changes nothing for one that fires": "9p 9p 9F G 9F 9F 1F 1F 1i",
+    "a longer for holds a pending one": "9p 9p G 9p 9p",
+    "a shorter for lets a pending one fire": "9p S 9F",
+    "a longer keep-firing holds the end": "9p 9p 9F 1F L 1F 1F 1F",
+    "a shorter keep-firing ends it at the next look": "9p 9p 9F 1F K 1i",
     "a threshold raised past the value ends a firing one after its time": "9p 9p 9F E 9F 9F 9i",
     "a threshold raised below the value changes nothing": "Xp Xp XF E XF XF XF",
     "a threshold raised while pending ends it": "9p E 9i",
+}
+EDITS = {
+    "E": {"threshold": 1.0},
+    "G": {"for_seconds": 600.0},
+    "S": {"for_seconds": 0.0},
+    "L": {"keep_seconds": 600.0},
+    "K": {"keep_seconds": 0.0},
 }
 VALUES = {"1": 0.1, "9": 0.9, "X": 1.5, "-": None, "N": math.nan}
 STATES = {"i": INACTIVE, "p": PENDING, "F": FIRING, "?": UNKNOWN}
@@ -140,11 +156,41 @@ def test_the_truth_table_of_alerts(steps: str) -> None:
     for place, step in enumerate(steps.split()):
         if step == "R":
             watch.restart(plan)
-        elif step == "E":
-            watch.rule["threshold"] = 1.0
+        elif step in EDITS:
+            watch.rule |= EDITS[step]
         else:
             plan = watch.step(VALUES[step[0]])
             assert plan.state[0] is STATES[step[1]], f"step {place}"
+
+
+def test_a_clock_that_jumps_an_hour_ahead_satisfies_no_for_at_once() -> None:
+    watch = Watch(for_seconds=600.0, keep_seconds=600.0)
+    watch.run(0.9, 0.9)
+    watch.now += 3600
+    assert watch.run(*[0.9] * 8) == [PENDING] * 7 + [FIRING], "one look stands for two minutes at most"
+    watch.run(0.1, 0.1)
+    watch.now += 3600
+    assert watch.run(*[0.1] * 8) == [FIRING] * 7 + [INACTIVE]
+
+
+def test_looks_that_are_rarer_than_two_minutes_count_in_full() -> None:
+    watch, states = Watch(for_seconds=900.0), []
+    for _ in range(6):
+        states += watch.run(0.9)
+        watch.now += 240
+    assert states[-1] is FIRING
+
+
+def test_a_clock_that_is_set_back_an_hour_delays_nothing() -> None:
+    watch = Watch()
+    watch.run(0.9, 0.9)
+    watch.now -= 3600
+    plan = watch.step(0.9)
+    assert plan.since[0] <= watch.now, "nothing is told to be of the future"
+    assert watch.run(0.9, 0.9)[-1] is FIRING
+    watch.run(0.1)
+    watch.now -= 3600
+    assert watch.run(0.1, 0.1, 0.1, 0.1)[-1] is INACTIVE
 
 
 def test_alerts_of_the_same_name_in_two_workloads_do_not_mix_when_rows_move() -> None:
@@ -158,5 +204,6 @@ def test_alerts_of_the_same_name_in_two_workloads_do_not_mix_when_rows_move() ->
 
     plan, state = decide(seen([0, 1], START), State(), Settings())
     assert plan.alerts.state.tolist() == [INACTIVE, PENDING]
-    plan, _ = decide(seen([1, 0], START + 400), state, Settings())
+    for now in (START + 100, START + 200, START + 300):
+        plan, state = decide(seen([1, 0], now), state, Settings())
     assert plan.alerts.state.tolist() == [FIRING, INACTIVE]

@@ -174,6 +174,55 @@ def test_after_a_restart_the_figures_are_as_they_were() -> None:
     assert after.verdict[0] is before.verdict[0]
 
 
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_clock_that_jumps_an_hour_costs_no_hour(jump: float) -> None:
+    shop = Shop()
+    shop.hours(30)
+    paid, mean = shop.held.baseline[0, COUNT], shop.held.mean[0]
+    shop.step(jump, cost_per_hour=100.0)
+    assert shop.held.block_seconds[0] <= SETTINGS.cost_gap
+    assert mean <= shop.held.mean[0] < 1.2, "one look stands for two minutes at most"
+    shop.hours(3, cost_per_hour=1.0)
+    assert paid + 2 <= shop.held.baseline[0, COUNT] <= paid + 4
+    assert np.isfinite(shop.held.baseline).all()
+
+
+OPENCOST, STATIC = 1, 2
+
+
+def test_prices_of_another_source_are_no_saving() -> None:
+    shop = Shop(prices=OPENCOST)
+    shop.hours(30, noisy(1.0, 0.02))
+    shop.hours(30, noisy(1.0, 0.02), tuned=True)
+    mean = shop.held.mean[0]
+    plan = shop.hours(6, cost_per_hour=0.2, prices=STATIC)
+    assert plan.verdict[0] is SavingsVerdict.INCONCLUSIVE
+    assert plan.saved[0] == 0.0
+    assert shop.held.mean[0] == mean, "and nothing for the monthly budget"
+    plan = shop.hours(30, noisy(1.0, 0.02), prices=OPENCOST)
+    assert plan.verdict[0] is SavingsVerdict.INCONCLUSIVE
+    assert shop.held.baseline[0, COUNT] == 30, "the source came back: the comparison goes on"
+
+
+def test_a_source_of_prices_that_changed_for_good_begins_the_comparison_anew() -> None:
+    shop = Shop(prices=STATIC)
+    shop.hours(30, noisy(1.0, 0.02))
+    shop.hours(30, noisy(1.0, 0.02), tuned=True)
+    plan = shop.hours(26, cost_per_hour=4.0, prices=OPENCOST)
+    assert plan.verdict[0] is SavingsVerdict.NO_BASELINE
+    assert math.isnan(plan.saved[0])
+    assert shop.held.mean[0] == pytest.approx(4.0), "no mean of two prices"
+
+
+def test_a_baseline_is_begun_anew_when_prices_change_before_the_first_move() -> None:
+    shop = Shop(prices=STATIC)
+    shop.hours(30, noisy(1.0, 0.02))
+    shop.hours(25 + 30, noisy(4.0, 0.02), prices=OPENCOST)
+    plan = shop.hours(30, noisy(4.0, 0.02), tuned=True)
+    assert plan.verdict[0] is SavingsVerdict.INCONCLUSIVE
+    assert plan.saved[0] == 0.0
+
+
 def test_the_budget_is_set_against_the_mean_of_the_last_day() -> None:
     shop = Shop(monthly_budget=MONTH_HOURS)
     assert shop.hours(24).budget_used[0] == pytest.approx(1.0)

@@ -162,6 +162,18 @@ def test_throttling_raises_the_limit_until_it_is_gone_within_cpu_max() -> None:
     assert raises[0].after == raises[0].inputs["limitAfter"]
 
 
+def test_throttling_under_one_percent_of_the_periods_raises_no_further() -> None:
+    sim = throttled()
+    sim.run(600)
+    throttle = 1 - sim.cpu_limit / sim.burst
+    assert throttle < 0.01
+    assert sim.cpu_limit <= 1.5 * sim.settings.throttle_min, "the last step was the smallest one"
+    limit, known = sim.cpu_limit, set(sim.decisions)
+    sim.run(600)
+    assert sim.cpu_limit == limit
+    assert set(sim.decisions) == known
+
+
 def test_throttling_stops_at_cpu_max_and_says_so() -> None:
     for container in ({"cpu_max": 0.8}, {"cpu_max": 0.8, "guaranteed": True}):
         sim = throttled(container=container)

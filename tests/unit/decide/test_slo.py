@@ -59,6 +59,9 @@ class Watch:
             slo.measure(seen, self.held)
         return Told(slo.plan(self.held), slo.judge(seen, self.held))
 
+    def plan(self) -> ObjectivePlan:
+        return slo.plan(self.held)
+
     def run(self, hours: float, good: Rate = lambda t: 1.0, seconds: float = 60.0) -> Told:
         for _ in range(int(hours * HOUR / seconds)):
             plan = self.step(good(self.now + seconds), seconds=seconds)
@@ -90,6 +93,22 @@ def test_attainment_is_good_time_over_known_time_and_unknown_time_stands_apart()
     plan = watch.run(6, lambda t: None, seconds=300.0)
     assert plan.objectives.attainment[0] == pytest.approx(0.75, abs=1e-3)
     assert plan.objectives.known[0] == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_clock_that_jumps_an_hour_ends_no_page_at_once_and_makes_no_hour_of_errors(jump: float) -> None:
+    watch = Watch()
+    watch.run(6)
+    quiet = watch.plan()
+    watch.now += jump
+    assert not watch.step(0.0).derived.firing.any(), "a minute of errors is no hour of them"
+    assert watch.step(1.0).objectives.attainment[0] == pytest.approx(quiet.attainment[0], abs=5e-3)
+    watch = Watch()
+    watch.run(2, lambda t: 0.0)
+    watch.now += jump
+    plan = watch.step(1.0)
+    assert plan.derived.firing[plan.derived.name == "fast/page-14.4x"].all()
+    assert len(plan.derived.firing)
 
 
 def test_events_weigh_as_many_as_they_are() -> None:

@@ -11,6 +11,8 @@ from trimtab.decide.engine import learn
 from trimtab.decide.observation import Containers, Observation, Samples, Workloads
 from trimtab.decide.settings import DAY, Settings
 from trimtab.decide.state import State
+from trimtab.lab.traces import Usage
+from trimtab.lab.vertical.trimtab import Trimtab
 
 NOW = 1_800_000_000.0
 SETTINGS = Settings()
@@ -100,6 +102,34 @@ def test_a_sample_that_is_no_amount_or_no_time_is_left_out(bad: dict[str, object
     assert not state.containers.peaks.any()
     assert not state.containers.steps.any()
     assert not state.containers.covered.any()
+
+
+def test_while_an_exporter_says_zero_there_is_no_history_and_nothing_newer_than_the_last_real_sample() -> None:
+    state = learned(*(sample(NOW - 3600 + 60 * i, cpu=0.5) for i in range(30)))
+    before = float(state.containers.covered[0])
+    state = learned(*(sample(NOW - 1800 + 60 * i, cpu=0.0) for i in range(30)), state=state)
+    assert state.containers.covered[0] == before
+    assert state.containers.sampled_at[0] == NOW - 3600 + 60 * 29
+
+
+@pytest.mark.parametrize("step", [60.0, 300.0])
+def test_rule_26_the_operator_learns_of_a_recording_what_the_lab_learns(step: float) -> None:
+    random = np.random.default_rng(7)
+    values = np.exp(random.normal(-1, 0.4, 500))
+    values[random.random(500) < 0.2] = 0.0
+    kept = np.sort(random.choice(500, 420, replace=False))
+    kept = kept[(kept < 200) | (kept > 290)]
+    times = (NOW - step * (600 - kept)).astype(np.float64)
+    recording = Usage("made", "cpu", times, values[kept], step)
+    (lab,) = Trimtab().cpu([recording])
+    state, own = State(), np.full(len(times), np.nan)
+    for k, (time, value) in enumerate(zip(times.tolist(), values[kept].tolist(), strict=True)):
+        state = learn(state, seen([], now=time), SETTINGS)
+        own[k] = state.containers.wanted[0]
+        state = learn(state, seen([sample(time, cpu=value)], now=time), SETTINGS)
+    np.testing.assert_allclose(np.fmax(own, 1e-6)[1:], lab[1:], rtol=1e-6)  # before the first sample nothing is asked
+    assert (values[kept] == 0).any()
+    assert len(np.unique(own)) > 10
 
 
 def test_vanished_containers_are_dropped_and_new_ones_start_blank() -> None:

@@ -1,6 +1,7 @@
 """Requests and limits: raises for usage, careful cuts, limits and QoS."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from trimtab.api.answers import AnswerKind
 from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
 from trimtab.decide.engine import decide
+from trimtab.decide.observation import Containers, Samples
+from trimtab.decide.state import State
+from trimtab.decide.tick import Tick
 
 
 def test_a_mis_sized_request_is_cut_by_a_quarter_first_and_then_in_halves() -> None:
@@ -218,6 +222,59 @@ def test_rule_08_guaranteed_memory_is_not_cut_without_the_opt_in_and_says_so() -
     sim.run(2400)
     assert sim.memory == sim.memory_limit == 512 * MIB
     assert Reason.MEMORY_LIMIT_BELOW_TEMPLATE in limited(sim)
+
+
+def test_a_saving_inside_the_dead_band_is_not_worth_a_word() -> None:
+    for container in ({}, {"guaranteed": True, "template_cpu_limit": 1.0, "template_memory_limit": 32 * MIB}):
+        sim = Simulator(
+            rate=lambda t: 2.0,
+            replicas=1,
+            workload=FIXED,
+            container=container,
+            cpu=0.13,
+            memory=128 * MIB,
+            memory_need=98 * MIB,
+            cpu_limit=0.13 if container else NAN,
+            memory_limit=128 * MIB if container else NAN,
+        )
+        sim.learn_history(24, 0.1, 98 * MIB)
+        for _ in range(10):
+            sim.step()
+            assert not limited(sim)
+        assert sim.plan is not None
+        assert sim.plan.containers.recommended_memory[0] == 113 * MIB  # a tenth less and more, but not 16 MiB
+        assert not sim.decisions
+
+
+def test_burstable_memory_is_never_said_to_be_held_by_the_template() -> None:
+    sim = sized(cpu_limit=2.0, memory_limit=GIB, container={"template_memory_limit": GIB, "scale_limits": True})
+    said = set()
+    for _ in range(160):
+        sim.step()
+        said |= limited(sim)
+    assert Reason.MEMORY_LIMIT_BELOW_TEMPLATE not in said
+
+
+def test_of_a_large_fleet_in_its_dead_band_no_container_is_looked_at_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    sim, count = sized(), 1000
+    one = sim.observe()
+    names = [f"c{n}" for n in range(count)]
+    rows = [
+        {"key": f"{KEY}/{name}", "name": name, "cpu": 0.027, "memory": 128 * MIB, "cpu_max": 4.0, "memory_max": GIB}
+        for name in names
+    ]
+    samples = [
+        {"container": n, "time": START - 300.0 * i, "cpu": 0.01, "memory": 98.2 * MIB, "span": 300.0}
+        for i in range(30)
+        for n in range(count)
+    ]
+    seen = replace(one, containers=Containers.of(rows), samples=Samples.of(samples))
+    words: list[str] = []
+    monkeypatch.setattr(Tick, "limit", lambda _tick, _w, reason, _message: words.append(reason))
+    plan, _ = decide(seen, State(), sim.settings)
+    assert (plan.containers.recommended_memory < 0.9 * 128 * MIB).all()
+    assert words == []
+    assert not plan.decisions
 
 
 def test_a_container_without_a_request_is_never_given_one() -> None:

@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from scripts import docs
+from trimtab.api.builtin_alerts import BUILTIN_ALERT_NAMES
 from trimtab.api.reasons import find_reason
 from trimtab.api.settings import OperatorSettings
 from trimtab.cli.check import KIND, check_manifest
 from trimtab.cli.main import COMMANDS
+from trimtab.decide.slo import BURN_RULES, WINDOWS
 
 ROOT = docs.ROOT
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -35,6 +37,18 @@ def name(page: Path) -> str:
 
 def test_generated_parts_are_what_the_code_says() -> None:
     assert docs.main(["--check"]) == 0
+
+
+def test_every_alert_that_can_fire_has_its_cause_and_what_to_do() -> None:
+    rows = re.findall(
+        r"^\| `([\w.-]+)` \| (Critical|Warning|Info|critical|warning|info) \| (.+)$", docs.reference(), re.M
+    )
+    told = {name: [cell.strip() for cell in re.split(r"(?<!\\)\|", rest)][1:3] for name, _, rest in rows}
+    rules = yaml.safe_load(docs.RULES.read_text())["groups"]
+    chart = {rule["alert"] for group in rules for rule in group["rules"] if "alert" in rule}
+    assert chart | {rule.name for rule in BURN_RULES} | set(BUILTIN_ALERT_NAMES) == told.keys()
+    assert all(len(cell) > 20 for cells in told.values() for cell in cells)
+    assert len(docs.WINDOW_NAMES) == len(WINDOWS)
 
 
 def test_every_value_of_the_chart_is_in_the_table_with_its_default() -> None:

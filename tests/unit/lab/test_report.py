@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from trimtab.lab.report.document import ReportError, encode, write
+from trimtab.lab.report.page import LONG, page
 from trimtab.lab.report.plot import COLUMNS, Line, Marks, Plot, svg
 from trimtab.lab.report.tables import Column, Table, percent, plain, rate, ratio, show, terminal
 
@@ -77,6 +78,14 @@ def test_hidden_lines_are_hidden_with_their_marks() -> None:
     assert [title.text for title in group.iter("title")] == ["OOM kills: 2"]
 
 
+def test_of_many_events_one_a_pixel_is_drawn_and_all_are_counted() -> None:
+    times = np.arange(20_000.0)
+    marks = [Marks("a", "overruns", times, np.ones(20_000))]
+    drawing = svg(Plot("p", times, [Line("a", np.ones(20_000))], marks), {})
+    assert "<title>overruns: 20000</title>" in drawing
+    assert len(drawing) < 60 * COLUMNS
+
+
 def test_a_level_is_drawn_as_steps_and_unknown_ones_are_left_out() -> None:
     times = np.arange(6.0)
     levels = np.array([np.nan, 1.0, 1.0, 2.0, 2.0, 1.0])
@@ -94,6 +103,30 @@ def test_a_spike_survives_the_thinning() -> None:
     path = next(iter(next(iter(ElementTree.fromstring(svg(plot, {})).iter("g"))).iter("path")))
     heights = {float(point.split(" ")[1]) for point in str(path.get("d"))[1:-1].split("L")}
     assert len(heights) == 3
+
+
+@pytest.mark.parametrize(
+    ("days", "labels"),
+    [
+        (14, ["Jan 16", "Jan 18", "Jan 20", "Jan 22", "Jan 24", "Jan 26", "Jan 28"]),
+        (4, ["12:00", "Jan 16", "12:00", "Jan 17", "12:00", "Jan 18", "12:00", "Jan 19"]),
+        (0.25, ["08:00", "09:00", "10:00", "11:00", "12:00", "13:00", "14:00"]),
+    ],
+)
+def test_a_plot_with_a_start_has_dates_on_its_axis(days: float, labels: list[str]) -> None:
+    times = np.linspace(0.0, days * 86400.0, 50)
+    plot = Plot("p", times, [Line("usage", np.ones(50), area=True)], start=1_800_000_000.0)
+    texts = [one.text for one in ElementTree.fromstring(svg(plot, {})).iter("text") if one.get("y") == "292"]
+    assert texts == labels
+
+
+def test_long_tables_are_folded_and_totals_are_not_searched() -> None:
+    columns = [Column("name", "name", number=False)]
+    many = Table("Many", columns, [{"name": str(number)} for number in range(LONG + 1)])
+    few = Table("Few", columns, [{"name": "a"}], searched=False)
+    made = page("T", ["note"], [few, many], [])
+    assert '<details class="t"><summary>Many (31 rows)</summary><div class="scroll q">' in made
+    assert '<h2>Few</h2><div class="scroll"><table>' in made
 
 
 def test_nothing_known_is_an_empty_plot() -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from tests.unit.observe_assembly.bench import NOW, SPEC, config, shop, template, usage
 from tests.unit.observe_assembly.scene import PODS, Bench
+from trimtab.api.settings import StaticPrices
 from trimtab.observe.costs import MONTH_HOURS
+from trimtab.observe.prices import suspect
 from trimtab.observe.source import Sample, SourceError, SourceReason
 
 GIB = 2.0**30
@@ -64,6 +66,22 @@ async def test_without_opencost_the_static_prices_hold(bench: Bench) -> None:
     assert spent.bill == pytest.approx(8 * STATIC[0] + 16 * STATIC[1])
 
 
+async def test_node_prices_that_stop_hold_for_a_day(bench: Bench) -> None:
+    shop(bench.client)
+    await bench.start()
+    bench.prometheus.answer = priced()
+    measured = (await twice(bench)).facts["shop/web"].spent
+    bench.prometheus.answer = usage(PODS, memory=GIB)
+    for hours, source in ((1, "OpenCost"), (23, "OpenCost"), (25, "Static")):
+        at = NOW + hours * 3600
+        await bench.look(config(SPEC), now=at)
+        spent = (await bench.look(config(SPEC), now=at + 75)).facts["shop/web"].spent
+        assert spent.source == source, hours
+        assert (spent.cpu_price == measured.cpu_price) == (source == "OpenCost")
+        assert any("no series" in problem for problem in spent.problems) == (source == "OpenCost")
+    assert (await bench.look(config(SPEC), now=NOW + 25 * 3600 + 150)).observation.workloads.prices[0] == 2
+
+
 async def test_a_resource_may_ask_for_static_prices(bench: Bench) -> None:
     shop(bench.client)
     await bench.start()
@@ -71,13 +89,27 @@ async def test_a_resource_may_ask_for_static_prices(bench: Bench) -> None:
     assert (await twice(bench, SPEC + "cost: {prices: Static}\n")).facts["shop/web"].spent.source == "Static"
 
 
-@pytest.mark.parametrize(("cpu", "suspect"), [(0.05, False), (0.5, True), (0.001, True)])
-async def test_prices_ten_times_off_the_static_ones_are_flagged(bench: Bench, cpu: float, suspect: bool) -> None:
+@pytest.mark.parametrize(("cpu", "doubted"), [(0.05, False), (0.5, True), (0.001, True)])
+async def test_prices_ten_times_off_the_static_ones_are_flagged(bench: Bench, cpu: float, doubted: bool) -> None:
     shop(bench.client)
     await bench.start()
     bench.prometheus.answer = priced(cpu=cpu)
     problems = (await twice(bench)).facts["shop/web"].spent.problems
-    assert any("node_cpu_hourly_cost" in problem for problem in problems) == suspect
+    assert any("node_cpu_hourly_cost" in problem for problem in problems) == doubted
+
+
+@pytest.mark.parametrize(
+    ("metric", "prices", "named"),
+    [
+        ("cpu", {"a": 0.03, "b": 0.03, "c": 3.0}, "c"),
+        ("memory", {"a": 0.004, "b": 0.0, "c": 0.004}, "b"),
+        ("gpu", {"a": 0.0, "b": 95.0, "c": 0.9}, "b"),
+        ("cpu", {"a": 0.03, "b": 0.05, "c": 0.02}, ""),
+    ],
+)
+def test_one_node_whose_price_can_not_be_right_is_named(metric: str, prices: dict[str, float], named: str) -> None:
+    found = suspect({metric: prices}, StaticPrices())
+    assert [f"node {named} " in problem for problem in found] == ([True] if named else [])
 
 
 async def test_another_currency_is_said_and_not_converted(bench: Bench) -> None:
@@ -110,6 +142,15 @@ async def test_a_claim_that_two_pods_mount_is_paid_once_at_its_own_price_where_k
     assert "storageCosts" in seen.facts["shop/web"].metrics
     asked = [text for text in bench.prometheus.asked if "storage_bytes" in text]
     assert all('namespace="shop"' in text for text in asked)
+
+
+@pytest.mark.parametrize(("price", "doubted"), [(0.001, True), (0.0001, False)])
+async def test_a_volume_whose_price_can_not_be_right_is_named(bench: Bench, price: float, doubted: bool) -> None:
+    shop(bench.client, pod_template=with_claim())
+    await bench.start()
+    bench.prometheus.answer = priced(pv_hourly_cost=price, storage_bytes=100 * GIB)
+    problems = (await twice(bench)).facts["shop/web"].spent.problems
+    assert any("claim data" in problem for problem in problems) == doubted
 
 
 async def test_a_claim_of_unknown_size_makes_the_cost_unknown_and_says_which(bench: Bench) -> None:

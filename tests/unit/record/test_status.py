@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.record.builders import NOW, alert, decision, facts, metric, missing, value
 from trimtab.api.answers import AnswerKind, no_value
 from trimtab.api.reasons import Reason
+from trimtab.api.resource import PerformanceConfig, parse_config
 from trimtab.api.status import ContainerResources, OutcomeState, Recommendation, Resources, UnknownMetric
 from trimtab.decide.observation import Block, Lever
 from trimtab.decide.plan import Outcome, Remark
@@ -18,6 +19,7 @@ from trimtab.record.facts import Facts, Hold, ObjectiveFact
 from trimtab.record.journal import Journal, from_status, to_status
 from trimtab.record.status import NUMBERS_EVERY, Written, build, document_of, numbers_every, worth_writing
 from trimtab.record.verdicts import verdicts
+from trimtab.telling import prior_of
 
 
 def said(given: Facts) -> dict[str, tuple[str, str]]:
@@ -244,3 +246,14 @@ def test_in_a_large_fleet_verdicts_and_numbers_wait_and_new_moves_do_not() -> No
     assert worth_writing(Written(base, NOW), more, NOW + 1, every)
     loud = document_of(build(facts(alerts=(alert(),)), [made], [], NOW))
     assert worth_writing(Written(base, NOW), loud, NOW + 1, every)
+
+
+def test_the_clock_of_a_breach_comes_back_through_the_status_when_its_data_is_gone() -> None:
+    pending = alert(state="Unknown", firing=False, since=NOW, breach_since=NOW - 60.0)
+    shown = document_of(build(facts(alerts=(pending,)), [], [], NOW))
+    raw = {"metadata": {"name": "rag", "namespace": "shop", "uid": "u"}, "spec": {"targetRef": {"name": "x"}}}
+    config = parse_config(raw | {"status": shown})
+    assert isinstance(config, PerformanceConfig)
+    known = prior_of("shop/rag", config.status).alerts["slow"]
+    assert (known.state, known.firing, known.since, known.breach_since) == ("Unknown", False, NOW, NOW - 60.0)
+    assert "breachSince" not in document_of(build(facts(alerts=(alert(),)), [], [], NOW))["alerts"][0]

@@ -7,16 +7,32 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
+from bench import fleet, tick
 from tests.unit.loop.rooms import House
 from tests.unit.record.builders import NOW, alert, decision, facts, metric, value
 from trimtab import loop
 from trimtab.api.conditions import ConditionStatus, ConditionType
 from trimtab.api.reasons import Reason
 from trimtab.api.settings import OperatorSettings
+from trimtab.backtest import replay
+from trimtab.backtest import report as backtest_report
+from trimtab.backtest.reader import Past
+from trimtab.backtest.tracks import Fleet
 from trimtab.decide import engine
-from trimtab.decide.plan import Remark
+from trimtab.decide.estimator import learn as estimator
+from trimtab.decide.observation import Observation
+from trimtab.decide.plan import Plan, Remark
 from trimtab.decide.settings import Settings
+from trimtab.decide.state import State
+from trimtab.lab.horizontal import command as replica_command
+from trimtab.lab.horizontal import trimtab as replica_policy
+from trimtab.lab.loop import command as loop_command
+from trimtab.lab.loop import trimtab as loop_policy
+from trimtab.lab.vertical import lab, policies
+from trimtab.lab.vertical import report as size_report
+from trimtab.lab.vertical import trimtab as size_policy
 from trimtab.record.status import MAX_BYTES, NUMBERS_EVERY, REFRESH_EVERY, Written, build, document_of, worth_writing
 from trimtab.record.verdicts import verdicts
 
@@ -70,6 +86,42 @@ def test_rule_25_kstatus_finds_what_it_reads() -> None:
 def test_rule_26_the_operator_calls_the_one_engine_with_the_default_settings() -> None:
     assert vars(loop)["decide"] is engine.decide
     assert House().loop.settings == Settings()
+
+
+def test_rule_26_lab_bench_and_backtest_call_the_same_engine_and_estimator() -> None:
+    for module in (loop_policy, replica_policy, tick):
+        assert vars(module)["decide"] is engine.decide, module
+    assert vars(fleet)["learn"] is engine.learn
+    assert vars(engine)["usage"].learn is vars(size_policy)["learn"] is estimator.learn
+    assert vars(engine)["usage"].memory is vars(size_policy)["memory"]
+    assert vars(replay)["known"] is policies.known
+
+
+def test_rule_26_lab_bench_and_backtest_use_the_default_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = policies.known()["trimtab"]()
+    assert isinstance(made, size_policy.Trimtab)
+    assert made.settings == loop_policy.Trimtab().settings == replica_policy.Trimtab([])._settings == Settings()
+    assert set(replay.POLICIES) <= set(policies.known())
+    used: list[Settings] = []
+
+    def decide(seen: Observation, state: State, settings: Settings, *, reuse: bool) -> tuple[Plan, State]:
+        used.append(settings)
+        return engine.decide(seen, state, settings, reuse=reuse)
+
+    monkeypatch.setattr(tick, "decide", decide)
+    tick.measure(2, 20, 1)
+    assert set(used) == {Settings()}
+
+
+def test_rule_26_what_lab_and_backtest_write_names_the_same_settings(tmp_path: Path) -> None:
+    nothing = lab.Set([], [], {}, [], [])
+    sizes = size_report.document(lab.Result([], nothing, nothing, []))
+    loop_command.report([], [], 1, tmp_path / "loop.json", None)
+    replica_command.report(Console(quiet=True), [], [], [], tmp_path / "replicas.json", None)
+    written = [json.loads((tmp_path / name).read_text()) for name in ("loop.json", "replicas.json")]
+    past = Past(Fleet(0.0, 0))
+    backtested = backtest_report.document(past, replay.Result([], [], replay.POLICIES), 14)
+    assert {document["settings"] for document in (sizes, backtested, *written)} == {Settings().digest()}
 
 
 def test_rule_26_no_branch_of_the_operator_knows_the_demo() -> None:

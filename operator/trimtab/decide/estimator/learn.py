@@ -2,17 +2,26 @@
 
 That number is the largest sample of the minute over all pods: the request is one for all of them, so it is the busiest
 pod that has to fit. A sample no newer than the newest one of a finished minute, late or repeated, changes nothing. In a
-gap nothing is learned and the level stays.
+gap nothing is learned and the level stays. What counts as a sample is said here once, by `amounts`, for the operator,
+the lab and the backtest alike.
 """
 
 import numpy as np
 
-from trimtab.decide.columns import F8, I8
+from trimtab.decide.columns import B1, F8, I8
 from trimtab.decide.estimator.step import step
 from trimtab.decide.estimator.table import F4, Levels
 from trimtab.decide.settings import Settings
 
 MINUTE = 60.0
+
+
+def amounts(usage: F8) -> B1:
+    """Which of these usages of CPU (cores) are samples at all: finite and not negative.
+
+    Exactly 0 is one. Whether it is a rest or a broken exporter is for `step` to say, which knows the container.
+    """
+    return np.asarray(np.isfinite(usage) & (usage >= 0), dtype=np.bool_)
 
 
 def learn(
@@ -28,10 +37,10 @@ def learn(
     """Learn samples (cores, at Unix times) of these rows, in any order, and finish all minutes that are over at `now`.
 
     `rate`[table rows]: declared share of minutes with an overrun, NaN: no more overruns than VPA would have. `now`
-    holds for all rows, or is that of each of the rows in `finish`. Samples that are not finite or negative are left
-    out. In place; `table.wanted` is the result.
+    holds for all rows, or is that of each of the rows in `finish`. What is no amount is left out. In place;
+    `table.wanted` is the result.
     """
-    fits = np.isfinite(usage) & (usage >= 0) & np.isfinite(times) & (times > table.stepped_at[rows])
+    fits = amounts(usage) & np.isfinite(times) & (times > table.stepped_at[rows])
     if not fits.all():
         rows, times, usage = rows[fits], times[fits], usage[fits]
     if len(rows):

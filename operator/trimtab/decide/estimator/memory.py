@@ -6,19 +6,27 @@ The margin grows with how much the daily peaks differ (their logarithms' standar
 
 import numpy as np
 
-from trimtab.decide.columns import F8, I8
+from trimtab.decide.columns import B1, F8, I8
 from trimtab.decide.estimator.table import F4, PEAK_SECONDS, PEAKS, Levels
 from trimtab.decide.settings import Settings
 
 _A_DAY = int(86400 / PEAK_SECONDS)
 
 
-def learn(table: Levels, rows: I8, times: F8, usage: F8, settings: Settings) -> None:
-    """Take in samples of the working set (bytes, finite, positive) at `times` (Unix s), in any order, in place.
+def amounts(usage: F8) -> B1:
+    """Which of these working sets (bytes) are samples at all: finite and above 0, as a process has some memory."""
+    return np.asarray(np.isfinite(usage) & (usage > 0), dtype=np.bool_)
 
-    A row may come many times. Samples older than eight days before the newest are left out. `table.memory` is the
-    result: it follows the peaks up at once, and down only where that is worth a change.
+
+def learn(table: Levels, rows: I8, times: F8, usage: F8, settings: Settings) -> None:
+    """Take in samples of the working set (bytes) at `times` (finite Unix s), in any order, in place.
+
+    A row may come many times. What is no amount is left out, and so is what is older than eight days before the newest.
+    `table.memory` is the result: it follows the peaks up at once, and down only where that is worth a change.
     """
+    fits = amounts(usage)
+    if not fits.all():
+        rows, times, usage = rows[fits], times[fits], usage[fits]
     if not len(rows):
         return
     slot = (times // PEAK_SECONDS).astype(np.int64)

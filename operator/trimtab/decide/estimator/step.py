@@ -63,17 +63,24 @@ def _step(p: Levels, at: F8, usage: F4, rate: F4, settings: Settings) -> None:
 
 
 def _doubted(p: Levels, at: F8, usage: F4, settings: Settings) -> B1:
-    """Whether usage is so far below anything seen lately that its unit may have changed: it is left out for a while.
+    """Whether usage can hardly be what was used: it is left out for a while. Only what lasts is believed.
 
-    Only what lasts is believed. Zero is believed at once: idle is not a unit.
+    Either it is so far below anything seen lately that its unit may have changed, or it is 0, which a broken exporter
+    says as well: it is a rest of a container that came back from it before, `rests` times, and no usage at all of one
+    that never used anything.
     """
     forgotten = np.exp2(np.clip(at - p.stepped_at, 0.0, _DAY) / (2 * _DAY)).astype(np.float32)
-    low = (usage > 0) & (usage < p.lowest * np.float32(settings.doubted_share)) & (p.known > 0.25)
+    zero = usage <= 0
+    back = ~zero & p.resting
+    p.rests[back] = np.minimum(p.rests[back] + 1, 100)
+    p.resting[:] = zero & (p.steps > 0)
+    fell = ~zero & (usage < p.lowest * np.float32(settings.doubted_share)) & (p.known > 0.25)
+    low = fell | (zero & (p.rests < settings.rests))
     began = low & (p.doubted_at <= 0)
     p.doubted_at[began] = at[began]
     p.doubted_at[~low] = 0.0
-    doubted = low & (at - p.doubted_at < settings.doubted_seconds)
-    positive = np.where(usage > 0, usage, np.float32(np.inf))
+    doubted = low & ((at - p.doubted_at < settings.doubted_seconds) | (p.steps == 0))
+    positive = np.where(zero, np.float32(np.inf), usage)
     believed = np.fmin(p.lowest * forgotten, positive)
     p.lowest[:] = np.where(doubted | ~np.isfinite(believed), p.lowest, believed)
     return np.asarray(doubted)

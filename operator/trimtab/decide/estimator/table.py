@@ -1,11 +1,11 @@
-"""What the estimator remembers of a container, as columns: about 1.4 KB a row."""
+"""What the estimator remembers of a container, as columns: about 1.7 KB a row."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.decide.columns import F8, I8, Table, column
+from trimtab.decide.columns import B1, F8, I8, Table, column
 from trimtab.decide.histogram import Buckets
 
 F4 = npt.NDArray[np.float32]
@@ -64,6 +64,9 @@ class Levels(Table):
     """Smallest usage of late; forgets by doubling every two days."""
     doubted_at: F8 = column("f8", 0.0)
     """Since when usage is implausibly far below that; 0: it is not."""
+    resting: B1 = column(bool, False)
+    rests: npt.NDArray[np.int8] = column("i1", 0)
+    """Whether the newest minute said exactly 0, and how often usage came back from that, up to 100."""
     # Experts
     block: I8 = column("i8", -1)
     blocks: F4 = column("f4", 0.0, width=BLOCKS)

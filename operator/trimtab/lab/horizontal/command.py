@@ -17,7 +17,7 @@ from trimtab.lab.horizontal.tasks import Finished, Kept, parts, run_all
 from trimtab.lab.report.document import ReportError, encode, write
 from trimtab.lab.report.page import page
 from trimtab.lab.report.tables import Column, Table, percent, ratio, show, terminal
-from trimtab.lab.traces import Arrivals, Skipped, TraceError, read_arrivals
+from trimtab.lab.traces import Skipped, TraceError, read_arrivals
 
 STARTUPS = (45.0, 150.0)
 FULL_SEEDS = (0, 1, 2)
@@ -78,7 +78,7 @@ def horizontal(
     console = terminal()
     names = tuple(dict.fromkeys(policies)) or POLICIES
     try:
-        arrivals, skipped = _usable(*read_arrivals(traces))
+        arrivals, skipped = read_arrivals(traces)
         if not arrivals:
             left_out = ", ".join(one.file for one in skipped) or "it is empty"
             raise click.ClickException(f"{traces / 'rps'} holds no recording that can be used ({left_out})")
@@ -91,6 +91,8 @@ def horizontal(
         )
         if kept_file is None and full and json_file is not None:
             kept_file = json_file.with_name(json_file.name + ".rows")
+        if kept_file is not None or full:
+            console.print(_resumes(kept_file), markup=False)
         with _bar() as bar:
             task = bar.add_task(f"{len(arrivals)} recordings", total=1.0)
             finished = run_all(
@@ -103,10 +105,11 @@ def horizontal(
         raise click.ClickException(str(error)) from error
 
 
-def _usable(arrivals: Sequence[Arrivals], skipped: Sequence[Skipped]) -> tuple[list[Arrivals], list[Skipped]]:
-    """Recordings with at least one arrival; the others are named."""
-    silent = [Skipped(f"rps/{a.name}", "holds no arrivals") for a in arrivals if not a.rate.any()]
-    return [a for a in arrivals if a.rate.any()], [*skipped, *silent]
+def _resumes(kept_file: Path | None) -> str:
+    """What becomes of finished cases when the run is stopped."""
+    if kept_file is None:
+        return "Finished cases are not kept: this run can't be resumed. Name --json FILE or --resume FILE."
+    return f"Finished cases are kept in {kept_file}; a run that was stopped resumes from there."
 
 
 def _bar() -> Progress:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from trimtab.decide.columns import F8
+from trimtab.lab.horizontal.oracle import BUDGET
 from trimtab.lab.horizontal.roster import HPA_BEST, MAKERS, ORACLE, YARDSTICK
 from trimtab.lab.horizontal.score import Key, best_hpa
 from trimtab.lab.horizontal.service import SERVICES
-from trimtab.lab.horizontal.tasks import Finished
-from trimtab.lab.report.plot import Line, Plot
+from trimtab.lab.horizontal.tasks import Finished, Series
+from trimtab.lab.report.plot import Line, Marks, Plot
 
 MINUTE = 60.0
 _SHOWN = ("trimtab", HPA_BEST, YARDSTICK, ORACLE)
@@ -53,9 +54,10 @@ def _case(key: Key, members: Sequence[Finished], names: Sequence[str]) -> list[P
                 Line("load", load, area=True),
                 *(Line(name, np.array(lines[name].series["replicas"]), shown=name in _SHOWN) for name in order),
             ],
+            marks=[mark for name in order if (mark := _missed(name, lines[name].series, times, shaded)) is not None],
             unit="pods",
             shaded_until=shaded,
-            note=f"Load: the pods that would be wholly busy. {note}".strip(),
+            note=f"Load: the pods that would be wholly busy. Marks: minutes with more than 1% late. {note}".strip(),
         ),
         Plot(
             title=f"{title}: share over the target",
@@ -68,3 +70,9 @@ def _case(key: Key, members: Sequence[Finished], names: Sequence[str]) -> list[P
             note=f"Of the requests that arrived in each minute; the target is {service.target:g} s. {note}".strip(),
         ),
     ]
+
+
+def _missed(name: str, series: Series, times: F8, scored_from: float) -> Marks | None:
+    """The scored minutes in which more than 1% of a policy's requests were over the target; None: there are none."""
+    late = (np.array(series["violations"]) > BUDGET) & (times >= scored_from)
+    return Marks(name, "minutes over 1%", times[late], np.array(series["replicas"])[late]) if late.any() else None

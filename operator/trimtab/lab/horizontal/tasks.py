@@ -156,7 +156,7 @@ class Kept:
         self._file = file
         self._known: dict[str, list[Finished]] = {}
         if file is not None and file.exists():
-            for line in file.read_text(encoding="utf-8").splitlines():
+            for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
                 self._take(line)
 
     def _take(self, line: str) -> None:
@@ -179,8 +179,10 @@ class Kept:
             "part": digest,
             "finished": [{"row": one.row.as_dict(), "series": one.series} for one in finished],
         }
-        with self._file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(record) + "\n")
+        with self._file.open("a+b") as out:
+            out.seek(max(out.tell() - 1, 0))
+            ends = out.read() in {b"", b"\n"}
+            out.write((b"" if ends else b"\n") + json.dumps(record).encode() + b"\n")
 
 
 _told: "Queue[tuple[int, float]] | None" = None

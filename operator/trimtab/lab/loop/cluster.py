@@ -59,10 +59,11 @@ class Score:
 
 @dataclass(slots=True)
 class Kill:
-    """The last OOM kill: when, and at which limit."""
+    """The last OOM kill: when, and at which limit; and how many there were."""
 
     at: float = 0.0
     limit: float = math.nan
+    count: int = 0
 
 
 @dataclass(slots=True)
@@ -270,6 +271,7 @@ class Cluster:
         for row in np.flatnonzero(runs & (used > pods.memory_limit[:n])).tolist():
             pods.down_until[row] = self.now + OOM_SECONDS
             self.kill.at, self.kill.limit = self.now, float(pods.memory_limit[row])
+            self.kill.count += 1
             if self.scored:
                 self.score.ooms += 1
             if self.requests is not None:

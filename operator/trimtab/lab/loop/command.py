@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -58,7 +59,9 @@ def loop(
         cases = [(a, scenarios()[name]) for a in arrivals for name in chosen or tuple(scenarios())]
         results = run_all(jobs_of(cases, policy_names, seed), policy_names, processes)
         report(results, skipped, seed, json_file, html_file)
-    except (TraceError, ReportError) as error:
+    except BrokenProcessPool as error:
+        raise click.ClickException("a worker process died, perhaps out of memory; try --processes 1") from error
+    except (TraceError, ReportError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -66,14 +69,14 @@ def _usable(
     arrivals: Sequence[Arrivals], skipped: Sequence[Skipped], names: Sequence[str]
 ) -> tuple[list[Arrivals], list[Skipped]]:
     """The recordings to run, cut where they are long, and why the others are not run."""
-    known = {a.name: a for a in arrivals if a.rate.any()}
+    known = {a.name: a for a in arrivals}
     unknown = [name for name in names if name not in known]
     if unknown or not known:
         what = f"no recording is named {unknown[0]}" if unknown else "the folder has no arrivals of requests"
         raise click.ClickException(f"{what}; there are {', '.join(known) or 'none'}")
     short = [name for name, a in known.items() if len(a.rate) * a.step <= LONGEST]
     chosen = tuple(dict.fromkeys(names)) or (*short, *known)[:1]
-    others = [Skipped(f"rps/{name}", "not named; name it with --trace") for name in known if name not in chosen]
+    others = [Skipped(a.file, "not named; name it with --trace") for a in arrivals if a.name not in chosen]
     return [busiest(known[name]) for name in chosen], [*skipped, *others]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trimtab.lab.loop.run import WARM_UP_SHARE, Result
-from trimtab.lab.report.plot import Line, Plot
+from trimtab.lab.report.plot import Line, Marks, Plot
 from trimtab.lab.report.tables import Column, Row, percent
 
 HPA_BEST = "hpa-best"
@@ -46,7 +46,7 @@ def hpa_best(results: Sequence[Result]) -> Result | None:
 
 
 def plots(results: Sequence[Result]) -> list[Plot]:
-    """Latency, CPU and replicas of every run on one time axis each: three plots that share their times."""
+    """Latency, CPU and replicas of every run on one time axis each: plots that share their times."""
     found = []
     cases = dict.fromkeys((r.trace, r.scenario) for r in results)
     for trace, scenario in cases:
@@ -60,8 +60,8 @@ def _case(title: str, members: Sequence[Result]) -> list[Plot]:
     shaded = WARM_UP_SHARE * float(first.time[-1]) if len(first.time) else 0.0
     views = (
         ("latency", "latency", "s", "95% quantile of the requests that ended in each 15 s."),
-        ("quota", "CPU limit of a pod", "cores", "Mean over the ready pods, what is lent included."),
-        ("ready", "ready pods", "pods", ""),
+        ("quota", "CPU limit of a pod", "cores", "Mean over the ready pods, what is lent included. Marks: loans."),
+        ("ready", "ready pods", "pods", "Marks: OOM kills and roll-outs."),
         ("request", "CPU requested", "cores", "By all scheduled pods: what the cluster has to hold."),
         ("bad", "share over the target", "%", ""),
     )
@@ -69,7 +69,18 @@ def _case(title: str, members: Sequence[Result]) -> list[Plot]:
     for name, what, unit, note in views:
         factor = 100.0 if unit == "%" else 1.0
         lines = [Line(r.policy, np.asarray(getattr(r.series, name), dtype=np.float64) * factor) for r in members]
-        load = [Line("load", first.rate, area=True)] if name == "rate" else []
-        made.append(Plot(f"{title}: {what}", first.time, [*load, *lines], (), unit, shaded, note))
+        marks = [mark for r in members for mark in _marks(name, r)]
+        made.append(Plot(f"{title}: {what}", first.time, lines, marks, unit, shaded, note))
     rate = [Line("requests", first.rate, area=True)]
     return [Plot(f"{title}: load", first.time, rate, (), "requests/s", shaded), *made]
+
+
+def _marks(view: str, result: Result) -> list[Marks]:
+    """Events that belong to a view, where there are any: loans on the limit they raise; what costs pods on the pods."""
+    series = result.series
+    happened = {
+        "quota": {"loans": np.diff(series.lent, prepend=0.0) > 0},
+        "ready": {"OOM kills": series.kills > 0, "roll-outs": np.diff(series.revision, prepend=0.0) > 0},
+    }.get(view, {})
+    height = np.nan_to_num(np.asarray(getattr(series, view), dtype=np.float64))
+    return [Marks(result.policy, label, series.time[at], height[at]) for label, at in happened.items() if at.any()]

@@ -54,6 +54,10 @@ class Series:
     ready: F8
     lent: F8
     """Cores lent to each borrower."""
+    kills: F8
+    """OOM kills since the tick before."""
+    revision: F8
+    """Roll-outs so far."""
 
 
 _SERIES = tuple(Series.__slots__)
@@ -146,7 +150,7 @@ class _Recorder:
         self._rows: list[tuple[float, ...]] = []
         self._ended: list[F8] = []
         self._policy: Policy | None = None
-        self._arrived = 0
+        self._arrived = self._kills = 0
         self._total = self._bad = 0
         self._least = 10**9
 
@@ -179,8 +183,11 @@ class _Recorder:
                 float(cluster.replicas),
                 float(len(ready)),
                 policy.loan.cpu if isinstance(policy, Trimtab) else 0.0,
+                float(cluster.kill.count - self._kills),
+                float(cluster.revision),
             )
         )
+        self._kills = cluster.kill.count
         self._arrived = arrived
 
     def result(self, trace: str, scenario: str, name: str) -> Result:

@@ -10,17 +10,18 @@ result come a safety margin of 10% and the largest recommendation of the last ho
 
 The paper does not publish the weights, nor the ensemble of models that it picks from; the weights below stand for one
 of them. It does not say either what an OOM kill does beyond its sample: here the limit with the margin becomes a
-recommendation, which holds for an hour, and the sample.
+recommendation, which holds for an hour, and the sample. Nor what holds before the first window is full: here the
+largest sample with the margin.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from trimtab.decide.columns import B1, F8, I8
 from trimtab.decide.histogram import Buckets
 from trimtab.lab.traces import ResourceName, Usage
-from trimtab.lab.vertical.replay import Grid, stepwise
+from trimtab.lab.vertical.replay import Grid, stepwise, untold
 
 WINDOW = 300.0
 HALF_LIFE = {"cpu": 12 * 3600.0, "memory": 48 * 3600.0}
@@ -66,7 +67,11 @@ class Autopilot:
 
     def cpu(self, usages: Sequence[Usage]) -> list[F8]:
         """Limits in force, cores."""
-        return stepwise(lambda grid: AutopilotRun(grid, "cpu"), usages)
+        return self.cpu_told(usages, untold)
+
+    def cpu_told(self, usages: Sequence[Usage], told: Callable[[float], None]) -> list[F8]:
+        """The same, for a run that somebody watches."""
+        return stepwise(lambda grid: AutopilotRun(grid, "cpu"), usages, told)
 
     def memory(self, grid: Grid) -> "AutopilotRun":
         """A fresh run."""
@@ -85,26 +90,36 @@ class AutopilotRun:
         self._limit = np.full(grid.rows, -1, dtype=np.int64)
         self._said = np.full((grid.rows, HOLD), np.nan)
         self._window: list[F8] = []
-        self._ends = WINDOW
-        self._windows = 0
+        self._closed = 0
+        """Windows that are over."""
+        self._peak = np.full(grid.rows, np.nan)
         self._level = np.full(grid.rows, np.nan)
 
     def step(self, now: float, seen: F8, killed: B1) -> F8:
-        """Limits for the slot that starts at `now`; NaN before the first window is full."""
+        """Limits for the slot that starts at `now`; NaN before the first sample."""
         if killed.any():
             bumped = np.where(killed, self._level * MARGIN, np.nan)
             self._window.append(bumped)
-            self._said[:, self._windows % HOLD] = np.fmax(self._said[:, self._windows % HOLD], bumped)
+            self._said[:, self._closed % HOLD] = np.fmax(self._said[:, self._closed % HOLD], bumped)
             self._level = np.fmax(self._level, bumped)
         self._window.append(seen)
-        if now >= self._ends:
-            self._close()
-            self._ends = (now // WINDOW + 1) * WINDOW
+        over = int(now // WINDOW)
+        if over > self._closed:
+            self._close(over)
+        elif not self._closed:
+            self._peak = np.fmax(self._peak, seen)
+            self._level = np.fmax(self._level, np.maximum(self._peak, self._buckets.ends[0]) * MARGIN)
         return self._level
 
-    def _close(self) -> None:
-        """End of a window: learn it, choose, and hold the largest choice of the hour."""
-        self._weights *= self._decay
+    def _close(self, over: int) -> None:
+        """`over` windows have ended: learn the last, choose, and hold the largest choice of the hour.
+
+        Where a recording's step is longer than a window, those between are empty.
+        """
+        passed = over - self._closed
+        self._weights *= self._decay**passed
+        self._said[:, np.arange(self._closed + 1, self._closed + 1 + min(passed, HOLD)) % HOLD] = np.nan
+        self._closed = over
         window = np.array(self._window)
         if self._peaks_only:
             window = np.fmax.reduce(window, axis=0)[None, :]
@@ -118,6 +133,6 @@ class AutopilotRun:
         chosen = choose(costs(self._weights, self._buckets, self._overrun), self._limit)
         self._limit = np.where(known, chosen, self._limit)
         said = np.where(known, self._buckets.ends[np.maximum(self._limit, 0)] * MARGIN, np.nan)
-        self._windows += 1
-        held = self._said[:, self._windows % HOLD] = said
-        self._level = np.fmax(np.fmax.reduce(self._said, axis=1), held)
+        self._said[:, over % HOLD] = said
+        held = np.fmax.reduce(self._said, axis=1)
+        self._level = np.where(np.isnan(held), self._level, held)

@@ -3,16 +3,17 @@
 CPU request: 95th percentile of the last 336 h, no limit. Memory: the largest of it plus 15%. Points every 75 s as a
 Prometheus query with that step finds them (the last sample of the past 5 minutes); at least 100 of them. Floors 10m and
 100 MB. KRR only recommends: here somebody runs it once a day and applies what it says, first when it has its 100
-points, or when scoring starts if that is earlier. Between two runs nobody answers an OOM kill.
+points, or when scoring starts if that is earlier. Between two runs nobody answers an OOM kill. Where scoring starts
+after a gap longer than its history, the first run takes what was seen before the gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from trimtab.decide.columns import B1, F8
 from trimtab.lab.traces import DAY, ResourceName, Usage
-from trimtab.lab.vertical.replay import Grid, stepwise
+from trimtab.lab.vertical.replay import Grid, stepwise, untold
 
 HISTORY = 336 * 3600.0
 STEP = 75.0
@@ -50,7 +51,11 @@ class Krr:
 
     def cpu(self, usages: Sequence[Usage]) -> list[F8]:
         """Requests in force, cores."""
-        return stepwise(lambda grid: KrrRun(grid, "cpu"), usages)
+        return self.cpu_told(usages, untold)
+
+    def cpu_told(self, usages: Sequence[Usage], told: Callable[[float], None]) -> list[F8]:
+        """The same, for a run that somebody watches."""
+        return stepwise(lambda grid: KrrRun(grid, "cpu"), usages, told)
 
     def memory(self, grid: Grid) -> "KrrRun":
         """A fresh run."""
@@ -83,6 +88,10 @@ class KrrRun:
         window = self._seen[row, first : self._slot - 1]
         present = np.flatnonzero(np.isfinite(window))
         known = points((first + present).astype(np.float64) * self._step, window[present], now)
-        if len(known) >= LEAST_POINTS or (len(known) and now >= self._scored_at[row]):
+        scored = now >= self._scored_at[row]
+        if scored and not len(known) and np.isnan(self._level[row]):
+            known = self._seen[row, : self._slot - 1]
+            known = known[np.isfinite(known)]
+        if len(known) >= LEAST_POINTS or (len(known) and scored):
             self._level[row] = recommend(self._resource, known)
             self._next[row] = now + RUN_EVERY

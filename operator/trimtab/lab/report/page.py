@@ -19,14 +19,21 @@ _COLOURS = (
     "#65a30d",
 )
 _MEASURED = "#8a94a6"
+LONG = 30
+"""Rows from which on a table is folded: the plots stand below it."""
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881}
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1080px;padding:1rem}
 h1{font-size:1.5rem;margin:.2rem 0}h2{font-size:1.15rem;margin:1.6rem 0 .4rem}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
+.scroll{overflow:auto;max-height:85vh}
+table{border-collapse:separate;border-spacing:0;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:.2rem .6rem;text-align:right;white-space:nowrap}th.l,td.l{text-align:left}
-thead th{border-bottom:2px solid var(--line);position:sticky;top:0}tr.e td{border-bottom:1px solid var(--line)}
+thead th{border-bottom:2px solid var(--line);position:sticky;top:0;background:Canvas;z-index:1}
+tr.e td{border-bottom:1px solid var(--line)}
+th:first-child,td:first-child{position:sticky;left:0;background:Canvas}thead th:first-child{z-index:2}
+td:first-child{max-width:24rem;white-space:normal;overflow-wrap:anywhere}
+@media(max-width:40rem){td:first-child{max-width:40vw;min-width:7rem}}
 tbody tr:hover{background:var(--soft)}
 input[type=search]{font:inherit;width:100%;max-width:26rem;padding:.4rem .6rem;margin:.6rem 0}
 details{border:1px solid var(--line);border-radius:.5rem;margin:.6rem 0;padding:.4rem .7rem}
@@ -41,11 +48,13 @@ svg path{stroke-width:1.4}svg .m{stroke:#0008;stroke-width:.5}
 """
 
 _SCRIPT = """
-const all=[...document.querySelectorAll('details[data-t]')];
+const all=[...document.querySelectorAll('details[data-t]')],long=[...document.querySelectorAll('details.t')];
 document.querySelector('#find')?.addEventListener('input',e=>{
  const q=e.target.value.toLowerCase();
  for(const d of all)d.style.display=d.dataset.t.includes(q)?'':'none';
- for(const r of document.querySelectorAll('tbody tr'))r.style.display=r.textContent.toLowerCase().includes(q)?'':'none';
+ for(const r of document.querySelectorAll('.q tbody tr'))
+  r.style.display=r.textContent.toLowerCase().includes(q)?'':'none';
+ if(q)for(const d of long)if([...d.querySelectorAll('tbody tr')].some(r=>r.style.display===''))d.open=true;
 });
 for(const d of all)d.addEventListener('change',e=>{
  for(const s of d.querySelectorAll('.s'))if(s.dataset.s===e.target.value)s.style.display=e.target.checked?'':'none';
@@ -57,7 +66,7 @@ document.querySelector('#open')?.addEventListener('click',()=>{
 
 
 def page(title: str, notes: Sequence[str], tables: Sequence[Table], plots: Sequence[Plot]) -> str:
-    """The report; a search field hides rows and plots that do not contain what is typed."""
+    """The report; a search field hides plots and rows of searched tables that do not contain what is typed."""
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
@@ -81,10 +90,11 @@ def _table(table: Table) -> str:
         ends = table.group and following.get(table.group) != row.get(table.group)
         cells = "".join(f"<td{k}>{escape(c)}</td>" for k, c in zip(kinds, table.cells(row), strict=True))
         body.append(f"<tr{' class=e' if ends else ''}>{cells}</tr>")
-    return (
-        f'<h2>{escape(table.title)}</h2><div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
+    grid = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    scroll = f'<div class="scroll{" q" if table.searched else ""}">{grid}</div>'
+    if len(table.rows) <= LONG:
+        return f"<h2>{escape(table.title)}</h2>{scroll}"
+    return f'<details class="t"><summary>{escape(table.title)} ({len(table.rows)} rows)</summary>{scroll}</details>'
 
 
 def _figure(plot: Plot, is_open: bool) -> str:

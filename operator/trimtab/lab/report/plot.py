@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from html import escape
 from math import ceil, floor, log10
 
@@ -13,6 +14,9 @@ WIDTH, HEIGHT = 960, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 8, 10, 26
 COLUMNS = 800
 """Points across that a plot can tell apart; longer series are drawn as smallest and largest of each."""
+DATES = 8
+"""Most dates along a plot: more would touch each other."""
+_STEPS = (60.0, 300.0, 900.0, 3600.0, 3 * 3600.0, 6 * 3600.0, 12 * 3600.0, 86400.0, 2 * 86400.0, 7 * 86400.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Events of one series, drawn at its height."""
+    """Events of one series, drawn at its height; of those that share a pixel one is drawn, and all are counted."""
 
     name: str
     """The line they belong to; shown and hidden with it."""
@@ -51,6 +55,8 @@ class Plot:
     shaded_until: float = 0.0
     """Seconds up to which the background is grey: the warm-up."""
     note: str = ""
+    start: float | None = None
+    """Unix seconds of time 0, where the times are of the calendar: the axis then shows dates, UTC."""
 
 
 class _Scale:
@@ -110,12 +116,29 @@ def _axes(plot: Plot, scale: _Scale) -> list[str]:
         y = float(scale.y(np.array(value)))
         parts.append(f'<path class="g" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>')
-    unit, seconds = _time_unit(scale.end)
-    for tick in _ticks(scale.end / seconds, 10):
-        x = float(scale.x(np.array(tick * seconds)))
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{tick:.4g}{unit}</text>')
+    for at, label in _dates(plot.start, scale.end) if plot.start is not None else _elapsed(scale.end):
+        x = float(scale.x(np.array(at)))
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{label}</text>')
     parts.append(f'<text x="{_LEFT + 6}" y="{_TOP + 12}">{escape(plot.unit)}</text>')
     return parts
+
+
+def _elapsed(span: float) -> list[tuple[float, str]]:
+    """Places and labels of the axis: time since the start."""
+    unit, seconds = _time_unit(span)
+    return [(tick * seconds, f"{tick:.4g}{unit}") for tick in _ticks(span / seconds, 10)]
+
+
+def _dates(start: float, span: float) -> list[tuple[float, str]]:
+    """Places and labels of the axis: whole days, or whole hours of a short plot, UTC."""
+    step = next((one for one in _STEPS if span / one <= DATES), _STEPS[-1] * ceil(span / _STEPS[-1] / DATES))
+    first = ceil(start / step) * step
+    made = []
+    for number in range(int((start + span - first) // step) + 1):
+        when = datetime.fromtimestamp(first + number * step, UTC)
+        midnight = when.hour == 0 and when.minute == 0
+        made.append((first + number * step - start, f"{when:%b} {when.day}" if midnight else f"{when:%H:%M}"))
+    return made
 
 
 def _time_unit(span: float) -> tuple[str, float]:
@@ -175,7 +198,8 @@ def _marks(plot: Plot, line: Line, scale: _Scale, colour: str) -> str:
     parts = []
     for marks in plot.marks:
         if marks.name == line.name and len(marks.times):
-            x, y = scale.x(marks.times).tolist(), scale.y(marks.values).tolist()
+            apart = np.unique(np.rint(scale.x(marks.times)), return_index=True)[1]
+            x, y = scale.x(marks.times[apart]).tolist(), scale.y(marks.values[apart]).tolist()
             shape = "".join(f"M{a:.1f} {b - 5:.1f}l4 8h-8z" for a, b in zip(x, y, strict=True))
             title = f"{marks.label}: {len(marks.times)}"
             parts.append(f'<path d="{shape}" fill="{colour}" class="m"><title>{escape(title)}</title></path>')

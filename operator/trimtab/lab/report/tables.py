@@ -58,6 +58,8 @@ class Table:
     rows: Sequence[Row]
     group: str = ""
     """Key of the row by which it is grouped; empty: no groups."""
+    searched: bool = True
+    """Whether the page's search field hides its rows; totals are of everything."""
 
     def cells(self, row: Row) -> list[str]:
         """The row as text, a cell a column."""

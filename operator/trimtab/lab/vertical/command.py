@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from trimtab.decide.settings import Settings
 from trimtab.lab.report.document import ReportError, encode, write
 from trimtab.lab.report.progress import bar
 from trimtab.lab.report.tables import show, terminal
@@ -39,11 +40,15 @@ def vertical(traces: Path, json_file: Path | None, html_file: Path | None, chose
         left_out = ", ".join(one.file for one in skipped) or "it is empty"
         raise click.ClickException(f"{traces / 'usage'} holds no recording that can be used ({left_out})")
     names = list(dict.fromkeys(chosen)) or list(policies)
-    with bar(steps(names)) as progress:
-        result = run(usages, families(), skipped, policies, names, progress.start, progress.part, progress.finish)
+    try:
+        with bar(steps(names)) as progress:
+            result = run(usages, families(), skipped, policies, names, progress.start, progress.part, progress.finish)
+    except ValueError as error:  # a policy that gives no size
+        raise click.ClickException(str(error)) from error
     console = terminal()
     for table in report.tables(result):
         show(console, table)
+    console.print(f"Settings {Settings().digest()}", markup=False)
     try:
         if json_file:
             write(json_file, encode(report.document(result)))

@@ -84,7 +84,11 @@ def _replay(policy: Policy, usages: Sequence[Usage], progress: Progress) -> list
     """Both resources, in the order of the recordings."""
     cpu = [u for u in usages if u.resource == "cpu"]
     memory = [u for u in usages if u.resource == "memory"]
-    replays = [*replay_cpu(policy, cpu), *replay_memory(policy, memory, progress)]
+    half = 0.5 if cpu and memory else 1.0
+    replays = [
+        *replay_cpu(policy, cpu, lambda name, share: progress(name, half * share)),
+        *replay_memory(policy, memory, lambda name, share: progress(name, 1 - half + half * share)),
+    ]
     done = {(r.usage.name, r.usage.resource): r for r in replays}
     return [done[u.name, u.resource] for u in usages]
 

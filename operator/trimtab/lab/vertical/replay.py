@@ -29,12 +29,16 @@ A policy with an attribute `hindsight = True` may read the future: it is a refer
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from trimtab.decide.columns import B1, F8, I8
 from trimtab.lab.traces import Usage
+
+_TOLD_EVERY = 256
+"""Slots between two words of progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Grid:
     slots: tuple[I8, ...]
     """A row: the slot of each of its samples, rising strictly."""
     scored_from: I8
-    """A row: the first slot that is scored, int64[rows]."""
+    """A row: the first slot that is scored, int64[rows]; beyond its last sample where none is."""
 
     @property
     def rows(self) -> int:
@@ -82,6 +86,15 @@ class Policy(Protocol):
         ...
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A policy whose `cpu` takes long enough that somebody wants to know how far it is."""
+
+    def cpu_told(self, usages: Sequence[Usage], told: Callable[[float], None]) -> list[F8]:
+        """The same as `cpu`; `told` is called with the share that is done."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Replay:
     """What a policy did on one recording."""
@@ -102,14 +115,23 @@ def _silent(_name: str, _share: float) -> None:
     pass
 
 
-def replay_cpu(policy: Policy, usages: Sequence[Usage]) -> list[Replay]:
+def untold(_share: float) -> None:
+    """For whom nobody waits."""
+
+
+def replay_cpu(policy: Policy, usages: Sequence[Usage], progress: Progress = _silent) -> list[Replay]:
     """The policy on every CPU recording.
 
     Raises:
         ValueError: the policy gave a level that is no positive number for a scored sample.
     """
+    if not usages:
+        return []
     result: list[Replay] = []
-    for usage, levels in zip(usages, policy.cpu(usages) if usages else [], strict=True):
+    told = partial(progress, policy.name)
+    found = policy.cpu_told(usages, told) if isinstance(policy, Telling) else policy.cpu(usages)
+    told(1.0)
+    for usage, levels in zip(usages, found, strict=True):
         _check(policy, usage, levels)
         result.append(Replay(usage, policy.name, levels, np.zeros(len(usage), dtype=bool)))
     return result
@@ -129,17 +151,23 @@ def replay_memory(policy: Policy, usages: Sequence[Usage], progress: Progress = 
     return [result[i] for i in range(len(usages))]
 
 
-def stepwise(start: Callable[[Grid], MemoryRun], usages: Sequence[Usage]) -> list[F8]:
+def stepwise(
+    start: Callable[[Grid], MemoryRun], usages: Sequence[Usage], told: Callable[[float], None] = untold
+) -> list[F8]:
     """Levels of a policy that only knows steps, on CPU recordings: the `cpu` of such a policy. Nothing is killed."""
     result: dict[int, F8] = {}
-    for members in _same_step(usages):
-        grid = grid_of([usages[i] for i in members])
+    grids = {tuple(members): grid_of([usages[i] for i in members]) for members in _same_step(usages)}
+    whole, done = sum(grid.values.shape[1] for grid in grids.values()), 0
+    for members, grid in grids.items():
         run, calm = start(grid), np.zeros(grid.rows, dtype=bool)
         levels = np.full(grid.values.shape, np.nan)
         before = np.full(grid.rows, np.nan)
         for k in range(grid.values.shape[1]):
             levels[:, k] = run.step(k * grid.step, before, calm)
             before = grid.values[:, k]
+            done += 1
+            if done % _TOLD_EVERY == 0:
+                told(done / whole)
         result.update((index, levels[row, grid.slots[row]]) for row, index in enumerate(members))
     return [result[i] for i in range(len(usages))]
 
@@ -159,8 +187,13 @@ def grid_of(usages: Sequence[Usage]) -> Grid:
     values = np.full((len(usages), 1 + max(int(s[-1]) for s in slots)), np.nan)
     for row, (usage, at) in enumerate(zip(usages, slots, strict=True)):
         values[row, at] = usage.values
-    scored = np.array([s[u.scored_from] for u, s in zip(usages, slots, strict=True)], dtype=np.int64)
+    scored = np.array([_slot(u.scored_from, s) for u, s in zip(usages, slots, strict=True)], dtype=np.int64)
     return Grid(step, values, slots, scored)
+
+
+def _slot(sample: int, slots: I8) -> int:
+    """The slot of a sample; behind the last one where there is no such sample."""
+    return int(slots[sample]) if sample < len(slots) else int(slots[-1]) + 1
 
 
 def _slots(usage: Usage, step: float) -> I8:
@@ -183,7 +216,7 @@ def _memory_group(policy: Policy, usages: Sequence[Usage], progress: Progress) -
         dead = (usage > level) & (k >= grid.scored_from)
         seen = np.where(dead, level, usage)
         levels[:, k], killed[:, k] = level, dead
-        if k % 256 == 0:
+        if k % _TOLD_EVERY == 0:
             progress(policy.name, k / slots)
     progress(policy.name, 1.0)
     result = []

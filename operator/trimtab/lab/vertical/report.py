@@ -4,11 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from trimtab.decide.columns import B1
 from trimtab.decide.settings import Settings
 from trimtab.lab.report.page import page
 from trimtab.lab.report.plot import Line, Marks, Plot
 from trimtab.lab.report.tables import Column, Table, percent, plain, rate, ratio
+from trimtab.lab.traces import Usage
 from trimtab.lab.vertical.lab import Result, Set
+from trimtab.lab.vertical.replay import Replay
 
 ROWS = (
     Column("trace", "recording", number=False),
@@ -87,8 +90,19 @@ def _plots(group: Set) -> list[Plot]:
     return [_plot(group, index) for index in range(len(group.usages))]
 
 
+def _events(usage: Usage, replay: Replay) -> tuple[str, B1]:
+    """What happened to a policy after the warm-up, and in which samples: OOM kills, and overruns where they begin."""
+    if usage.resource == "memory":
+        return "OOM kills", replay.killed
+    over = replay.usage.values > replay.levels
+    over[: usage.scored_from] = False
+    begins = over.copy()
+    begins[1:] &= ~over[:-1]
+    return "overruns", begins
+
+
 def _plot(group: Set, index: int) -> Plot:
-    """Usage, levels and OOM kills of one recording, in its own unit."""
+    """Usage, levels, and OOM kills or overruns, of one recording in its own unit."""
     usage, factor = group.usages[index], group.factors[index]
     times = usage.times - usage.times[0]
     unit, size = ("GiB", 2.0**30) if usage.resource == "memory" else ("as recorded", 1.0)
@@ -98,8 +112,9 @@ def _plot(group: Set, index: int) -> Plot:
         replay = replays[index]
         levels = np.where(np.isfinite(replay.levels), replay.levels / factor / size, np.nan)
         lines.append(Line(name, levels, shown=name not in _QUIET))
-        if replay.killed.any():
-            marks.append(Marks(name, "OOM kills", times[replay.killed], levels[replay.killed]))
+        label, happened = _events(usage, replay)
+        if happened.any():
+            marks.append(Marks(name, label, times[happened], levels[happened]))
     rows = [row for row in group.rows if (row.trace, row.resource) == (usage.name, usage.resource)]
     return Plot(
         title=f"{usage.name} · {usage.resource}",

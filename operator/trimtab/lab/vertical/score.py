@@ -35,7 +35,10 @@ class Row:
 
 
 def score(replay: Replay) -> Row:
-    """The figures of one replay. Where a recording uses nothing at all, slack is the mean level instead of a ratio."""
+    """The figures of one replay with at least one scored sample, as `read_usage` sees to.
+
+    Where a recording uses nothing at all, slack is the mean level instead of a ratio.
+    """
     usage, start = replay.usage, replay.usage.scored_from
     used, levels = usage.values[start:], replay.levels[start:]
     over = used > levels

@@ -21,10 +21,12 @@ from trimtab.decide.estimator.learn import learn
 from trimtab.decide.estimator.table import Levels
 from trimtab.decide.settings import Settings
 from trimtab.lab.traces import Usage
-from trimtab.lab.vertical.replay import Grid, Policy
+from trimtab.lab.vertical.replay import Grid, Policy, untold
 
 _LEAST = 1e-6
 """Cores and bytes: a level is a positive number, also where nothing is used."""
+_TOLD_EVERY = 64
+"""Samples between two words of progress."""
 _EPOCH = 1_728_000_000.0
 """Midnight UTC. A memory grid counts from the start of a recording; Unix times count from somewhere."""
 
@@ -40,6 +42,10 @@ class Trimtab:
 
     def cpu(self, usages: Sequence[Usage]) -> list[F8]:
         """The level that is asked for, cores."""
+        return self.cpu_told(usages, untold)
+
+    def cpu_told(self, usages: Sequence[Usage], told: Callable[[float], None]) -> list[F8]:
+        """The same, for a run that somebody watches."""
         table = Levels.blank(len(usages))
         rate = np.full(len(usages), self.rate, dtype=np.float32)
         result = [np.full(len(usage), np.nan) for usage in usages]
@@ -52,6 +58,8 @@ class Trimtab:
             learn(table, rows, before, values, rate, now, self.settings, finish=rows)
             for row in rows.tolist():
                 result[row][k] = np.fmax(float(table.wanted[row]), _LEAST)
+            if k % _TOLD_EVERY == 0:
+                told(k / longest)
         return result
 
     def memory(self, grid: Grid) -> "TrimtabMemory":
@@ -74,8 +82,8 @@ class TrimtabMemory:
     def step(self, now: float, seen: F8, killed: B1) -> F8:
         """The level for the slot that starts at `now`, bytes; next to nothing before the first sample."""
         at, settings = _EPOCH + now - self._step, self._settings
-        rows = np.flatnonzero(np.isfinite(seen) & (seen > 0))
-        memory.learn(self._table, rows, np.full(len(rows), at), seen[rows], settings)
+        rows = np.arange(len(seen))
+        memory.learn(self._table, rows, np.full(len(rows), at), seen, settings)
         kept = np.where(self._until > at, self._floor, 0.0)
         again = (self._until > at) & (at - self._killed_at <= settings.oom_repeat)
         raised = np.maximum(after_kill(np.nan_to_num(self._level), again, settings), kept)

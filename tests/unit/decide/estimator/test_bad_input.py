@@ -122,6 +122,35 @@ def test_usage_that_rises_a_thousandfold_is_followed_at_once() -> None:
     assert table.wanted[0] >= 500.0
 
 
+@pytest.mark.parametrize("hours", [0.25, 5.5])
+def test_an_exporter_that_says_zero_lowers_nothing_of_a_container_that_never_rested(hours: float) -> None:
+    table = play(STEADY)
+    before = {name: getattr(table, name).copy() for name in ("wanted", "mean_day", "margin", "steps", "blocks")}
+    end = MIDNIGHT + 60.0 * len(STEADY)
+    count = int(60 * hours)
+    samples(table, [end + 60.0 * i for i in range(count)], [0.0] * count)
+    for name, held in before.items():
+        np.testing.assert_array_equal(getattr(table, name), held, err_msg=name)
+
+
+def test_a_container_that_came_back_from_zero_three_times_rests_and_zero_is_learned_from_then_on() -> None:
+    table = Levels.blank(1)
+    learned = []
+    for i in range(40):
+        before = float(table.steps[0])
+        samples(table, [MIDNIGHT + 60.0 * i], [0.0 if i % 4 == 3 else 0.5], now=MIDNIGHT + 60.0 * (i + 1))
+        if i % 4 == 3:
+            learned.append(bool(table.steps[0] > before))
+    assert learned == [False, False, False] + [True] * 7
+
+
+def test_a_container_that_never_used_anything_has_no_level_however_long_that_lasts() -> None:
+    table = Levels.blank(1)
+    samples(table, [MIDNIGHT + 300.0 * i for i in range(300)], [0.0] * 300)
+    assert np.isnan(table.wanted[0])
+    assert table.steps[0] == 0
+
+
 def test_a_row_that_comes_back_without_a_part_of_what_it_knew_begins_anew() -> None:
     table = play(STEADY)
     table.histogram[:] = 0
@@ -137,7 +166,7 @@ def test_whatever_comes_no_level_is_ever_nan_once_known_negative_or_infinite(val
     known = False
     for i, value in enumerate(values):
         samples(table, [MIDNIGHT + 60.0 * i], [value], now=MIDNIGHT + 60.0 * (i + 1))
-        known |= bool(np.isfinite(value) and value >= 0)
+        known |= bool(np.isfinite(value) and np.float32(value) > 0)
         assert np.isfinite(table.wanted[0]) == known
         assert not known or table.wanted[0] >= 0
 

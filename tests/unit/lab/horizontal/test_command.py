@@ -1,7 +1,7 @@
 """`trimtab lab horizontal`: rows, totals, files, resuming."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -10,11 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.unit.lab.horizontal.cases import waves
-from trimtab.lab.horizontal import command
+from trimtab.lab.horizontal import command, tasks
 from trimtab.lab.horizontal.command import horizontal
+from trimtab.lab.horizontal.figures import plots
 from trimtab.lab.horizontal.roster import HPAS, POLICIES, needed
 from trimtab.lab.horizontal.score import Row, best_hpa, completed, totals
-from trimtab.lab.horizontal.tasks import Kept, parts, run_all, run_part
+from trimtab.lab.horizontal.tasks import Finished, Kept, Part, parts, run_all, run_part
 from trimtab.lab.traces import Arrivals
 
 FEW = ("--service", "two-10", "--startup-seconds", "45", "--policy", "hpa-70", "--policy", "keda-rps")
@@ -99,12 +100,62 @@ def test_the_page_stands_alone_and_has_two_plots_a_case(traces: Path, tmp_path: 
     assert "https://" not in text
 
 
+def test_minutes_that_were_late_are_marked_after_the_warm_up_only() -> None:
+    made = Finished(
+        row("hpa-70", 0.1, 10.0),
+        {
+            "requests": [60.0] * 8,
+            "violations": [0.5, 0.0, 0.0, 0.02, 0.005, 0.0, 0.3, 0.0],
+            "replicas": [2.0, 2.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0],
+            "ready": [2.0] * 8,
+        },
+    )
+    pods, share = plots([made], ("hpa-70",))
+    (mark,) = pods.marks
+    assert (mark.name, mark.label) == ("hpa-70", "minutes over 1%")
+    assert (mark.times.tolist(), mark.values.tolist()) == ([180.0, 360.0], [2.0, 4.0])
+    assert not share.marks
+
+
 def test_seeds_services_and_start_ups_multiply(traces: Path, tmp_path: Path) -> None:
     chosen = ("--service", "two-10", "--service", "random-10", "--seed", "0", "--seed", "1", "--startup-seconds", "30")
     lab("--traces", traces, *chosen, "--policy", "static-peak", "--json", tmp_path / "j")
     rows = json.loads((tmp_path / "j").read_text())["rows"]
     assert len(rows) == 2 * 2 * 2
     assert {row["startup_seconds"] for row in rows} == {30.0}
+
+
+def test_a_full_run_keeps_finished_cases_beside_the_json_and_resumes_from_them(
+    traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated: list[Part] = []
+
+    def counted(part: Part, told: Callable[[float], None]) -> list[Finished]:
+        simulated.append(part)
+        return run_part(part, told)
+
+    monkeypatch.setattr(tasks, "run_part", counted)
+    given = ("--traces", traces, "--full", *FEW, "--seed", "0", "--json", tmp_path / "a.json")
+    first = lab(*given)
+    assert first.exit_code == 0, first.output
+    assert "kept in" in first.output
+    kept = tmp_path / "a.json.rows"
+    assert len(kept.read_text().splitlines()) == len(simulated) == 2
+    bytes_of_first = (tmp_path / "a.json").read_bytes()
+
+    kept.write_text(kept.read_text().splitlines()[0] + "\n" + '{"part": "half-writ')  # as a stopped run leaves it
+    assert lab(*given).exit_code == 0
+    assert len(simulated) == 3
+    assert lab(*given).exit_code == 0
+    assert len(simulated) == 3
+    assert (tmp_path / "a.json").read_bytes() == bytes_of_first
+
+
+def test_a_full_run_without_a_file_says_that_it_cannot_be_resumed(traces: Path, tmp_path: Path) -> None:
+    full = ("--traces", traces, "--full", *FEW, "--seed", "0")
+    assert "can't be resumed. Name --json FILE or --resume FILE" in lab(*full).output
+    assert f"kept in {tmp_path / 'rows'}" in lab(*full, "--resume", tmp_path / "rows").output.replace("\n", "")
+    assert "resume" not in lab("--traces", traces, *FEW).output
 
 
 @pytest.mark.parametrize(
@@ -132,7 +183,18 @@ def test_a_missing_folder_and_an_empty_one_are_errors(tmp_path: Path) -> None:
 
 def test_a_silent_recording_is_skipped_by_name(traces: Path) -> None:
     (traces / "rps" / "silent.txt").write_text("0\n" * 600)
-    assert "silent: holds no arrivals" in lab("--traces", traces, *FEW).output
+    assert "rps/silent.txt: holds no arrivals" in lab("--traces", traces, *FEW).output
+
+
+def test_two_recordings_of_one_name_are_two_cases_with_loads_of_their_own(traces: Path, tmp_path: Path) -> None:
+    (traces / "rps" / "waves.txt").write_text("50\n" * 600)
+    (traces / "rps" / "steady.txt").unlink()
+    assert lab("--traces", traces, *FEW, "--json", tmp_path / "j").exit_code == 0
+    document = json.loads((tmp_path / "j").read_text())
+    hours = {row["trace"]: row["pod_hours"] for row in document["rows"] if row["policy"] == "hpa-70"}
+    assert set(hours) == {"waves.csv", "waves.txt"}
+    assert hours["waves.csv"] != hours["waves.txt"]
+    assert document["totals"][0]["cases"] == 2
 
 
 def test_a_file_that_cannot_be_written_is_an_error(traces: Path, tmp_path: Path) -> None:

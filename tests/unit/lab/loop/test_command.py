@@ -1,6 +1,7 @@
 """`trimtab lab loop`: the table, the files, what is refused."""
 
 import json
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.unit.lab.loop.small import run, surge, trimtab
+from trimtab.lab.loop import command
 from trimtab.lab.loop.command import busiest, loop
 from trimtab.lab.loop.figures import COLUMNS, hpa_best, plots
 from trimtab.lab.loop.rivals import HpaPolicy
-from trimtab.lab.loop.scenario import scenarios
+from trimtab.lab.loop.scenario import Window, scenarios
 from trimtab.lab.traces import Arrivals
 
 FEW = ("--scenario", "surge", "--policy", "trimtab", "--policy", "hpa-70")
@@ -86,6 +88,33 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     assert lab("--traces", tmp_path / "nowhere", *FEW).exit_code == 1
 
 
+def test_a_file_that_cannot_be_read_is_an_error(traces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "rps/steady.txt")
+
+    monkeypatch.setattr(command, "read_arrivals", refused)
+    result = lab("--traces", traces, *FEW)
+    assert result.exit_code == 1
+    assert "Permission denied: 'rps/steady.txt'" in result.output
+
+
+def test_a_worker_that_died_is_an_error_with_a_remedy(traces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def died(*_: object) -> None:
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(command, "run_all", died)
+    result = lab("--traces", traces, *FEW)
+    assert result.exit_code == 1
+    assert "--processes 1" in result.output
+
+
+def test_what_is_not_run_is_named_with_its_ending(traces: Path) -> None:
+    (traces / "rps" / "silent.txt").write_text("0\n" * 240)
+    said = lab("--traces", traces, *FEW).output
+    assert "Skipped rps/silent.txt: holds no arrivals." in said
+    assert "Skipped rps/long.txt: not named" in said
+
+
 def test_hindsight_takes_the_cheapest_target_that_keeps_one_percent_over() -> None:
     some = run(HpaPolicy(70), surge(300))
     tried = [
@@ -107,6 +136,27 @@ def test_the_plots_of_a_case_share_one_time_axis() -> None:
         "CPU requested",
         "share over the target",
     ]
+
+
+def test_kills_loans_and_roll_outs_are_marked_where_they_cost_something() -> None:
+    some = run(trimtab(), surge(300))
+    zeros = np.zeros(len(some.series.time))
+    kills, lent, revision = zeros.copy(), zeros.copy(), zeros.copy()
+    kills[3], lent[5:9], revision[7:] = 2, 1.5, 1
+    made = replace(some, series=replace(some.series, kills=kills, lent=lent, revision=revision))
+    found = {
+        plot.title.rpartition(": ")[2]: [(m.label, m.times.tolist()) for m in plot.marks] for plot in plots([made])
+    }
+    at = some.series.time
+    assert found["CPU limit of a pod"] == [("loans", [at[5]])]
+    assert found["ready pods"] == [("OOM kills", [at[3]]), ("roll-outs", [at[7]])]
+    assert not found["latency"]
+
+
+def test_kills_and_roll_outs_of_a_run_are_in_its_series() -> None:
+    series = run(HpaPolicy(70), surge(300), hungry=Window(0.3, 1.0), deploy_at=0.5).series
+    assert series.kills.sum() > 0
+    assert series.revision[-1] == 1.0
 
 
 def test_every_fault_is_a_scenario_of_its_own() -> None:

@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 
 from trimtab.cli.lab import spread
 from trimtab.cli.main import main
+from trimtab.decide.settings import Settings
+from trimtab.lab.report.progress import Bar
 from trimtab.lab.vertical import command
 from trimtab.lab.vertical.generated import families
 
@@ -69,6 +71,59 @@ def test_the_table_names_every_recording_and_what_was_skipped(traces: Path) -> N
     done = lab("--traces", traces, *PEERS)
     for text in ("web<b>&", "mem-web", "generated/steady-1", "usage/notes.md", "static-max", "÷vpa"):
         assert text in done.output
+    assert done.output.splitlines()[-1] == f"Settings {Settings().digest()}"
+
+
+def test_trimtabs_own_policies_give_the_same_bytes_twice(traces: Path, tmp_path: Path) -> None:
+    files = [tmp_path / "1.json", tmp_path / "2.json"]
+    for file in files:
+        done = lab("--traces", traces, "--json", file, "--policy", "trimtab")
+        assert done.exit_code == 0, done.output
+    assert files[0].read_bytes() == files[1].read_bytes()
+    rows = json.loads(files[0].read_text("utf-8"))["rows"]
+    assert [(row["trace"], row["policy"]) for row in rows] == [("mem-web", "trimtab"), ("web<b>&", "trimtab")]
+    assert all(0 < row["slack"] < 2 for row in rows)
+
+
+def test_the_bar_moves_within_a_policy_on_a_terminal_and_is_absent_elsewhere(
+    traces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: dict[str, list[float]] = {}
+    part = Bar.part
+
+    def noted(self: Bar, name: str, share: float) -> None:
+        shares.setdefault(name, []).append(share)
+        part(self, name, share)
+
+    monkeypatch.setattr(Bar, "part", noted)
+    few = ("--traces", traces, "--policy", "trimtab", "krr", "autopilot")
+    silent = lab(*few)
+    assert silent.exit_code == 0, silent.output
+    assert silent.stderr == ""
+    for name in ("trimtab", "krr", "autopilot"):
+        of_cpu = shares[name][: shares[name].index(0.5)]
+        assert len(of_cpu) >= 2
+        assert of_cpu == sorted(of_cpu)
+        assert 0 < of_cpu[0] < 0.5
+        assert max(shares[name]) == 1.0
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    watched = lab(*few[:-2])
+    assert watched.exit_code == 0
+    assert "trimtab on recordings" in watched.stderr
+    assert "Settings" not in watched.stderr
+
+
+def test_the_page_marks_overruns_and_kills(traces: Path, tmp_path: Path) -> None:
+    file = tmp_path / "v.html"
+    burst = [1.0] * 500 + [9.0] * 3 + [1.0] * 50 + [9.0] + [1.0] * 46
+    for name in ("web", "mem-web"):
+        text = "".join(f"{300 * i},{value * 1e9:.6g}\n" for i, value in enumerate(burst))
+        (traces / "usage" / f"{name}.csv").write_text("ts,value\n" + text)
+    (traces / "usage" / "web<b>&.csv").unlink()
+    assert lab("--traces", traces, "--html", file, "--policy", "static-max").exit_code == 0
+    page = file.read_text("utf-8")
+    assert "<title>overruns: 2</title>" in page
+    assert "<title>OOM kills: 4</title>" in page
 
 
 def test_ratios_to_vpa_are_there_even_where_vpa_is_not_shown(traces: Path, tmp_path: Path) -> None:
