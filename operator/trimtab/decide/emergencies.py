@@ -32,7 +32,7 @@ def notice(t: Tick) -> None:
     floor = round_up(after_kill(base, again, settings), MIB)
     rows = fresh & np.isfinite(floor)
     kept = np.where(held.oom_until > now, held.oom_floor, 0.0)
-    held.oom_floor[rows] = np.maximum(floor, kept)[rows]
+    held.oom_floor[rows] = np.fmax(floor, kept)[rows]
     held.oom_until[rows] = seen.oom_at[rows] + settings.oom_floor
     held.oom_seen[rows] = seen.oom_at[rows]
 

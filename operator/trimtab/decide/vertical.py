@@ -135,7 +135,7 @@ def memory_floor(t: Tick, rows: I8) -> F8:
     working = np.where(np.isfinite(seen.working_set[rows]), seen.working_set[rows], np.inf)
     template = np.where(seen.limit_below_template[rows], 0.0, np.nan_to_num(seen.template_memory_limit[rows]))
     oom = np.where(held.oom_until[rows] > t.seen.now, held.oom_floor[rows], 0.0)
-    return round_up(np.maximum(np.maximum(working * t.settings.working_set_margin, template), oom), MIB)
+    return round_up(np.fmax(np.maximum(working * t.settings.working_set_margin, template), oom), MIB)
 
 
 def _unit(lever: Lever, value: float) -> str:
