@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -102,12 +102,26 @@ class Load:
 
 
 def snapshots(
-    tools: Tools, load: Load, seconds: float, every: float = 3.0, probe_every: float = 15.0
+    tools: Tools,
+    load: Load,
+    seconds: float,
+    settled: Callable[[], bool],
+    grace: float,
+    every: float = 3.0,
+    probe_every: float = 15.0,
 ) -> Iterator[Snapshot]:
-    """Look at the cluster every few seconds for so long, and into the cgroups of running pods less often."""
+    """Look at the cluster every few seconds until the load ends, and into the cgroups of running pods less often.
+
+    At most for so many seconds; after the load for `grace` seconds more while nothing is `settled`.
+    """
     began = time.monotonic()
+    ended = float("inf")
     probed, cgroups = -probe_every, dict[str, dict[str, str]]()
-    while (at := time.monotonic() - began) < seconds and not load.summary:
+    while (at := time.monotonic() - began) < seconds:
+        if load.summary:
+            ended = min(ended, at)
+            if settled() or at - ended > grace:
+                return
         if at - probed >= probe_every:
             probed, cgroups = at, {}
         snapshot = look(tools, at, cgroups)
