@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Every test, in two lanes beside each other: most of them wait for a cluster, so two cores carry both.
-# Lane 1: unit and integration (API server). Lane 2: end to end (real pods), on a bed of its own.
+# Every test, in five lanes beside each other: what is tested on clusters mostly waits, so two cores carry them all.
+# Lanes 1 and 2 only compute, and stand back for the others, which have deadlines. Lane 3 works on an API server,
+# lanes 4 and 5 on real pods; each of these has a bed of its own.
 set -uom pipefail
 cd "$(dirname "$0")/.."
 venv=${1:-.venv}
 logs=$(mktemp -d)
 lanes=()
+parts=(decide decide-long unit integration pods-chart pods-acting)
+computing=(nice -n 15)
+chart=(tests/e2e/test_chart.py tests/e2e/test_dashboards.py tests/e2e/test_quickstart.py tests/e2e/test_testbed.py)
 
 part() { # part NAME BED MINUTES ARGS…: run, keep the output, say when it is done
   local name=$1 bed=$2 minutes=$3 start=$SECONDS status=0
@@ -16,10 +20,10 @@ part() { # part NAME BED MINUTES ARGS…: run, keep the output, say when it is d
   [ $status = 0 ] || touch "$logs/failed"
 }
 
-first() {
-  part decide unit 40 "$venv/bin/coverage" run --branch --source=operator/trimtab/decide -m pytest tests/unit/decide -q
-  part unit unit 30 "$venv/bin/pytest" tests/unit -q --ignore=tests/unit/decide
-  part integration tests-api 40 "$venv/bin/pytest" tests/integration -q
+deciding() { # coverage is measured without the longest simulations: it would take them twice the time
+  part decide unit 40 "${computing[@]}" "$venv/bin/coverage" run --branch --source=operator/trimtab/decide \
+    -m pytest tests/unit/decide -q -m "not long"
+  part decide-long unit 40 "${computing[@]}" "$venv/bin/pytest" tests/unit/decide -q -m long
 }
 
 progress() { # a line a minute: how far each part is that runs now
@@ -40,10 +44,13 @@ trap interrupted INT TERM
 trap 'kill -- -"$shown" 2>/dev/null; rm -rf "$logs"' EXIT
 
 progress & shown=$!
-first & lanes+=($!)
-part end-to-end tests-e2e 40 "$venv/bin/pytest" tests/e2e -q & lanes+=($!)
+part pods-acting tests-acting 40 "$venv/bin/pytest" tests/e2e -q "${chart[@]/#/--ignore=}" & lanes+=($!)
+part pods-chart tests-chart 40 "$venv/bin/pytest" "${chart[@]}" -q & lanes+=($!)
+part integration tests-api 40 "$venv/bin/pytest" tests/integration -q & lanes+=($!)
+deciding & lanes+=($!)
+part unit unit 40 "${computing[@]}" "$venv/bin/pytest" tests/unit -q --ignore=tests/unit/decide & lanes+=($!)
 wait "${lanes[@]}"
-for name in decide unit integration end-to-end; do
+for name in "${parts[@]}"; do
   printf '\n== %s ==\n' "$name"
   if [ -e "$logs/failed" ]; then tail -n 150 "$logs/$name"; else tail -n 3 "$logs/$name"; fi
 done

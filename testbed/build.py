@@ -74,6 +74,9 @@ TOOLS = {
     for binary in (
         # What a peer of the lab is compared with; no bed needs it, so only `build vpa-recommender` makes it.
         Binary("vpa-recommender", "vpa", "k8s.io/autoscaler/vertical-pod-autoscaler/pkg/recommender"),
+        # Servers that a backtest may read from; no bed needs them either.
+        Binary("thanos", "thanos", "github.com/thanos-io/thanos/cmd/thanos", tags="slicelabels"),
+        Binary("mimir", "mimir", "github.com/grafana/mimir/cmd/mimir", tags="stringlabels"),
     )
 }
 _KNOWN = BINARIES | TOOLS

@@ -24,6 +24,10 @@ settings.load_profile("trimtab")
 UP_SECONDS = 3600.0  # the first start on a machine builds the control plane
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: thousands of ticks; `make test` runs it without measuring coverage")
+
+
 def bed_name() -> str:
     return os.environ.get("TRIMTAB_BED") or "test"
 

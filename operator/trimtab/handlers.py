@@ -4,6 +4,8 @@
 finaliser (two patches an object, 14 s of start per thousand, measured), and deletion must never hang.
 """
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import kopf
@@ -43,12 +45,15 @@ def frame_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def run_frame(store: ConfigStore, namespaces: list[str]) -> None:
-    """Run kopf until a signal ends it or the task is cancelled."""
+async def run_frame(store: ConfigStore, namespaces: list[str], started: Callable[[], None]) -> None:
+    """Run kopf until the task is cancelled; `started` is called once kopf has put its signal handlers in place."""
+    ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    ready.add_done_callback(lambda _: started())
     await kopf.operator(
         registry=registry_for(store),
         settings=frame_settings(),
         standalone=True,
         clusterwide=not namespaces,
         namespaces=namespaces,
+        ready_flag=ready,
     )

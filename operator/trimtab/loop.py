@@ -276,10 +276,7 @@ class Loop:
                 note = f"{facts.hold.manager} set {facts.hold.value} replicas; left alone for humanHoldSeconds."
                 await recorder.tell(told[key], Reason.HUMAN_SCALED, note, now)
         for key in [key for key, facts in self._told.items() if key not in told or told[key].uid != facts.uid]:
-            keep = self._told[key].spec
-            fate = "running pods go back to it too" if keep and keep.on_delete == "Revert" else "running pods stay"
-            note = f"No longer tuned: new pods follow the template, {fate}."
-            await recorder.tell(self._told[key], Reason.CONFIG_DELETED, note, now)
+            await recorder.tell(self._told[key], Reason.CONFIG_DELETED, _farewell(self._told[key], told), now)
         await recorder.record(told, plan.decisions, now)
         self._told = told
 
@@ -297,3 +294,20 @@ class Loop:
         await self.rooms.observer.close()
         await self.rooms.gate.close()
         await self.rooms.world.stop()
+
+
+def _farewell(gone: Facts, told: Mapping[str, Facts]) -> str:
+    """What becomes of the workload of a resource that was deleted."""
+    spec, namespace = gone.spec, gone.key.partition("/")[0]
+    for key, other in told.items():
+        # Right after the deletion the one that counts is no longer held back by an older one.
+        if (
+            spec is not None
+            and other.spec is not None
+            and key.partition("/")[0] == namespace
+            and other.spec.target_ref == spec.target_ref
+            and (other.hold is None or other.hold.reason is not Reason.OLDER_CONFIG_WINS)
+        ):
+            return f"No longer counts: PerformanceConfig {key.partition('/')[2]} has the workload."
+    fate = "running pods go back to it too" if spec is not None and spec.on_delete == "Revert" else "running pods stay"
+    return f"No longer tuned: new pods follow the template, {fate}."

@@ -169,6 +169,8 @@ def _cost(fact: seen_facts.Facts, plan: Plan, row: int) -> CostFact | None:
         bill_reduced=float(held.bill_reduced[row]),
         baseline=UnitCostFact(*map(float, held.baseline[row])),
         actual=UnitCostFact(*map(float, held.actual[row])),
+        cpu_hour=spent.cpu_price,
+        memory_gib_hour=spent.memory_price,
     )
 
 

@@ -21,6 +21,7 @@ from trimtab.kube.paths import resource_path
 from trimtab.kube.world import World
 
 WAIT_SECONDS = 120.0
+MOMENT_SECONDS = 0.1
 MI = float(1 << 20)
 
 
@@ -63,6 +64,8 @@ class Stage:
         self.dying = Dying(client)
         self.actuator = self.new_actuator()
         self.last: list[Outcome] = []
+        self.stirred = asyncio.Event()
+        """A pod of the namespace has changed."""
 
     def new_actuator(self) -> Actuator:
         return Actuator(self.dying, self.world, Gate(), lambda: time.time() + self.later)
@@ -98,7 +101,19 @@ class Stage:
             if await found if isinstance(found, Awaitable) else found:
                 return
             assert time.monotonic() < deadline, f"not within {WAIT_SECONDS} s: {what}; last {self.last}"
-            await self.client.get("/version")  # a moment for the cluster
+            await self.moment()
+
+    async def moment(self) -> None:
+        """Until a pod changes; not for long, as what else may be waited for changes without one."""
+        self.stirred.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOMENT_SECONDS):
+                await self.stirred.wait()
+
+    async def watch(self) -> None:
+        """Say whenever a pod changes."""
+        async for _ in self.client.stream_watch(resource_path("", "v1", "pods", self.namespace)):
+            self.stirred.set()
 
     async def pods(self) -> list[dict[str, Any]]:
         listed = await self.client.list(resource_path("", "v1", "pods", self.namespace))
@@ -194,8 +209,13 @@ async def stage(
                 while world.target(namespace, "apps/v1", kind, "web") is None:
                     await client.get("/version")
             made = Stage(bed, client, world, namespace, kind)
-            await made.ready(replicas)
-            yield made
+            watching = asyncio.create_task(made.watch())
+            try:
+                await made.ready(replicas)
+                yield made
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
         finally:
             await world.stop()
             await client.delete(resource_path("", "v1", "namespaces", None, namespace))

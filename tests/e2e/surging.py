@@ -23,7 +23,7 @@ CPU_SECONDS = 0.005
 LIMIT = "200m"
 """CPU request and limit of a pod: thirty requests a second keep it busy."""
 MOST = "600m"
-STARTUP_SECONDS = 60
+STARTUP_SECONDS = 30
 """A pod takes requests this long after its start."""
 TARGET = 0.4
 PODS = 2
@@ -87,7 +87,7 @@ def workload() -> Json:
 
 def config() -> Json:
     """Replicas and CPU may be moved; one histogram of the pods measures latency and counts requests."""
-    query = "histogram_quantile(0.95, sum by (le) (rate(surge_seconds_bucket[1m])))"
+    query = "histogram_quantile(0.95, sum by (le) (rate(surge_seconds_bucket[30s])))"
     return {
         "apiVersion": "trimtab.dev/v1alpha1",
         "kind": "PerformanceConfig",

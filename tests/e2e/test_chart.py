@@ -1,11 +1,14 @@
 """The chart as users install it: two operators in pods, a Prometheus of its own, restricted Pod Security."""
 
 import json
+import os
 import re
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +36,10 @@ VALUES: dict[str, Any] = {
         "imagePullPolicy": "Never",
         "scrapeIntervalSeconds": 5,
     },
+    "audit": {"enabled": True, "schedule": "0 6 1 1 *", "existingClaim": "reports"},
 }
+USER = 65532
+"""The chart's runAsUser."""
 WORKLOAD = f"""
 apiVersion: apps/v1
 kind: Deployment
@@ -63,6 +69,29 @@ spec:
     targetMetrics: {{totalLatency: "1e9"}}
     constraints: {{replicas: {{min: 1, max: 2}}}}
 """
+
+
+def claim(folder: Path) -> list[dict[str, Any]]:
+    """A volume in this folder and a claim on it, for the audit's reports."""
+    size = {"storage": "16Mi"}
+    volume = {"capacity": size, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": str(folder)}}
+    wanted = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": size}}
+    bound = {"storageClassName": "", "volumeName": "chart-reports"}
+    volume |= {"storageClassName": "", "claimRef": {"namespace": SYSTEM, "name": "reports"}}
+    return [
+        {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "chart-reports"}, "spec": volume},
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "reports", "namespace": SYSTEM},
+            "spec": wanted | bound,
+        },
+    ]
+
+
+def reports(bed: Bed) -> Path:
+    """The folder of the volume."""
+    return bed.path("chart-reports")
 
 
 def objects(bed: Bed, kind: str, *arguments: str, namespace: str = SYSTEM) -> list[dict[str, Any]]:
@@ -132,7 +161,10 @@ def bed(pods_cluster: Bed) -> Iterator[Bed]:
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
         for name, labels in ((SYSTEM, restricted), (SHOP, {}))
     ]
-    pods_cluster.kubectl("apply", "--filename=-", input=yaml.safe_dump_all(spaces))
+    folder = reports(pods_cluster)
+    folder.mkdir(exist_ok=True)
+    os.chown(folder, USER, USER)
+    pods_cluster.kubectl("apply", "--filename=-", input=yaml.safe_dump_all([*spaces, *claim(folder)]))
     # Other tests of the bed apply the CRDs by hand.
     arguments = ("-n", SYSTEM, "--take-ownership", "--force-conflicts", "--wait", "--timeout=120s")
     helm("install", RELEASE, CHART, *arguments, values=VALUES, bed=pods_cluster)
@@ -141,6 +173,7 @@ def bed(pods_cluster: Bed) -> Iterator[Bed]:
     if RELEASE in helm("list", "-n", SYSTEM, "--short", bed=pods_cluster):
         helm("uninstall", RELEASE, "-n", SYSTEM, bed=pods_cluster)
     pods_cluster.kubectl("delete", "namespace", SYSTEM, SHOP, timeout=120)
+    pods_cluster.kubectl("delete", "persistentvolume", "chart-reports")
 
 
 def test_both_replicas_are_ready_one_leads_and_each_serves_its_metrics(bed: Bed) -> None:
@@ -164,6 +197,36 @@ def test_the_bundled_prometheus_scrapes_cadvisor_and_pods_and_answers_the_operat
     wait(bed, "A number from the datasource", lambda: condition(bed, "MetricsAvailable") == ("True", "AllMetricsKnown"))
     (config,) = objects(bed, "performanceconfigs", namespace=SHOP)
     assert float(config["status"]["metrics"]["timing"]["totalLatency"]) > 1e5
+
+
+def run_audit(bed: Bed, name: str) -> str:
+    """Run the CronJob's Job now, as docs/audit.md says, and return what it printed."""
+    bed.kubectl("create", "job", f"--from=cronjob/{OPERATOR}-audit", name, "-n", SYSTEM)
+    bed.kubectl("wait", "job", name, "-n", SYSTEM, "--for=condition=Complete", "--timeout=60s", timeout=90)
+    return bed.kubectl("logs", f"job/{name}", "-n", SYSTEM)
+
+
+def test_the_audits_job_leaves_a_dated_report_of_each_namespace_on_its_claim_or_in_its_log(bed: Bed) -> None:
+    old = reports(bed) / f"trimtab-audit-{SHOP}-2020-01-01.md"
+    old.write_text("")
+    before = datetime.now(UTC)
+    printed = run_audit(bed, "audit-now")
+    assert f"removed {old.name}" in printed
+    made = {path.suffix: path for path in reports(bed).iterdir()}
+    assert sorted(made) == [".html", ".json", ".md"]
+    report = json.loads(made[".json"].read_text())
+    assert before.replace(microsecond=0) <= datetime.fromisoformat(report["at"]) <= datetime.now(UTC)
+    for suffix, path in made.items():
+        assert path.name == f"trimtab-audit-{SHOP}-{report['at'][:10]}{suffix}"
+        assert f"/reports/{path.name}" in printed
+        assert f"Audit of namespace {SHOP}" in path.read_text() or suffix == ".json"
+    assert (report["namespace"], report["rules"][0]["resource"]) == (SHOP, "web")
+    assert "Mode Act" in report["operator"][0]
+    operators = set(ready_pods(bed))
+    helm("upgrade", RELEASE, CHART, "-n", SYSTEM, "--reuse-values", "--set", "audit.existingClaim=", bed=bed)
+    assert f"# Audit of namespace {SHOP}" in run_audit(bed, "audit-printed")
+    # What the audit does with its reports is no business of the operators.
+    assert set(ready_pods(bed)) == operators
 
 
 def test_losing_prometheus_shows_in_the_status_and_so_does_its_return(bed: Bed) -> None:

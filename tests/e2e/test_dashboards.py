@@ -15,8 +15,8 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.probe import answers
-from testbed.recipes import load_recipe
 from testbed.run import wait_until
+from tests.e2e.images import load_recipe
 from tests.e2e.operating import ROOT, Json
 from tests.integration.chart.helm import CHART, helm
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.pods
 
 SYSTEM, SHOP, RELEASE = "boards-system", "boards-shop", "boards"
 OPERATOR = f"{RELEASE}-trimtab"
-SECONDS = 240.0
+SECONDS = 400.0
 VALUES: dict[str, Any] = {
     "image": {"tag": "dev", "pullPolicy": "Never"},
     "replicas": 1,

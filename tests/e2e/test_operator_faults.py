@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ import pytest
 from testbed.bed import Bed
 from testbed.run import BedError
 from tests.e2e.operating import (
-    TICK_SECONDS,
     Crew,
     Line,
     Shop,
@@ -73,7 +71,7 @@ def crew(shop: Shop, line: Line, tmp_path_factory: pytest.TempPathFactory) -> It
     made = Crew(shop.bed, NAMESPACE, tmp_path_factory.mktemp("operators"), line.url)
     made.start()
     for pods in ("resized", "held", "tried", "deployed", "dark"):
-        shop.kubectl("rollout", "status", f"deployment/{pods}", "--timeout=60s", timeout=90)
+        shop.kubectl("rollout", "status", f"deployment/{pods}", "--timeout=180s", timeout=200)
     yield made
     if made.runs:
         assert made.one.end() == 0, made.one.log
@@ -120,6 +118,8 @@ def test_killed_in_the_middle_of_a_resize_a_successor_finishes_it(shop: Shop, cr
     with watched(shop, "resized", REPLICAS) as counts:
         shop.auto("resized")
         shop.until(lambda: any(requests(p) == CUT for p in shop.pods("resized")), "a first pod was resized")
+        # The status is written after the pods: a process that dies in between leaves a cut that nobody tells of.
+        shop.until(lambda: newest(shop, "resized") in {("CutUnused", "Pending"), ("CutUnused", "Verifying")}, "told")
         crew.kill()
         assert not all(requests(p) == CUT for p in shop.pods("resized")), "the kill came too late"
         crew.start()
@@ -188,7 +188,7 @@ def test_a_rollout_in_the_middle_of_a_trial_wins(shop: Shop, crew: Crew) -> None
     shop.auto("deployed")
     shop.until(lambda: shop.clones("deployed"), "a trial pod is there")
     shop.kubectl("set", "env", "deployment/deployed", "BATCH=32")
-    shop.kubectl("rollout", "status", "deployment/deployed", "--timeout=60s", timeout=90)
+    shop.kubectl("rollout", "status", "deployment/deployed", "--timeout=180s", timeout=200)
     shop.until(lambda: not shop.clones("deployed"), "the trial pod is gone")
     shop.until(lambda: [variable(p) for p in shop.pods("deployed")] == ["32", "32"], "only new pods are left")
     assert shop.entry("deployed") == {}
@@ -205,11 +205,10 @@ def test_an_oom_kill_raises_memory_within_a_tick_and_new_pods_start_with_it(shop
         return any("OOMKilled" in json.dumps(state) for state in states)
 
     shop.until(killed, "the kill is visible")
-    seen = datetime.now().timestamp()
+    seen = crew.one.ticks()
     shop.until(lambda: shop.events("hungry", "RaisedAfterOOM"), "the raise is told")
-    (told,) = shop.events("hungry", "RaisedAfterOOM")
-    # The tick that saw it began within a tick, and then wrote the profile, the pod and the status.
-    assert datetime.fromisoformat(told["eventTime"]).timestamp() <= seen + 2 * TICK_SECONDS
+    # One tick was under way when it was visible; the next one sees it, and is at its end when it tells.
+    assert crew.one.ticks() <= seen + 3
     raised = {"memory": "164Mi"}
     shop.until(lambda: shop.pods("hungry")[0]["spec"]["containers"][0]["resources"]["limits"] == raised, "it is raised")
     crew.kill()
@@ -246,7 +245,7 @@ def test_rule_01_a_deploy_that_renames_the_container_of_a_tuned_workload_starts(
     path = "/spec/template/spec/containers/0/name"
     patch = json.dumps([{"op": "replace", "path": path, "value": "server"}])
     shop.kubectl("patch", "deployment", "renamed", "--type=json", "-p", patch)
-    shop.kubectl("rollout", "status", "deployment/renamed", "--timeout=60s", timeout=90)
+    shop.kubectl("rollout", "status", "deployment/renamed", "--timeout=180s", timeout=200)
     shop.until(lambda: len(shop.pods("renamed")) == 1, "only the new pod is left")
     (pod,) = shop.pods("renamed")
     assert [c["name"] for c in pod["spec"]["containers"]] == ["server"]
@@ -274,7 +273,7 @@ def test_deleting_a_resource_keeps_or_reverts_running_pods_and_frees_new_ones(
 ) -> None:
     shop.until(lambda: consistent(shop, name, CUT), "it was cut")
     (pod,) = shop.pods(name)
-    shop.kubectl("delete", "performanceconfig", name, "--wait=true", timeout=10)
+    shop.kubectl("delete", "performanceconfig", name, "--wait=true")
     shop.until(lambda: shop.entry(name) == {}, "the profile forgets it")
     shop.until(lambda: requests(shop.pods(name)[0]) == after, "the running pod has what it shall")
     shop.until(lambda: shop.events(name, "ConfigDeleted"), "it is told")
@@ -287,4 +286,7 @@ def test_wrong_neighbours_say_so_and_stop_nobody(shop: Shop, crew: Crew) -> None
     shop.until(lambda: shop.condition("lost", "TargetFound") == ("False", "TargetNotFound"), "the lost one says so")
     shop.until(lambda: shop.condition("second", "Conflicted")[0] == "True", "the second one says so")
     shop.until(lambda: shop.condition("broken", "MetricsAvailable")[0] == "False", "the broken one says so")
-    shop.until(lambda: newest(shop, "resized") == ("CutUnused", "Kept"), "a good one beside them was tuned")
+    # Confounded: on a slow machine the kills of its watch leave no latency to judge by.
+    ends = {("CutUnused", "Kept"), ("CutUnused", "Confounded")}
+    shop.until(lambda: newest(shop, "resized") in ends, "a good one beside them was tuned")
+    assert consistent(shop, "resized", CUT)

@@ -33,7 +33,7 @@ def crew(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]
     made = Crew(shop.bed, NAMESPACE, tmp_path_factory.mktemp("operators"), shop.bed.prometheus_url)
     made.start()
     for name in ("tried", "rolled", "resized"):
-        shop.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s", timeout=90)
+        shop.kubectl("rollout", "status", f"deployment/{name}", "--timeout=180s", timeout=200)
     yield made
     assert made.one.end() == 0, made.one.log
 
@@ -41,7 +41,7 @@ def crew(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]
 def kill(shop: Shop, *pods: Json) -> None:
     """Delete pods at once, as a node that dies does."""
     names = [pod["metadata"]["name"] for pod in pods]
-    shop.kubectl("delete", "pod", *names, "--grace-period=0", "--force", "--wait=true", timeout=30)
+    shop.kubectl("delete", "pod", *names, "--grace-period=0", "--force", "--wait=true", timeout=90)
 
 
 def names(shop: Shop, name: str) -> set[str]:

@@ -64,7 +64,7 @@ def test_every_command_of_the_quick_start_runs_on_the_test_bed(environment: dict
         env=environment,
         capture_output=True,
         text=True,
-        timeout=420,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

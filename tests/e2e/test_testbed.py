@@ -15,9 +15,9 @@ import pytest
 from testbed import bed as beds
 from testbed import cgroups, net, processes
 from testbed.bed import Bed
-from testbed.recipes import load_recipe
 from testbed.run import run, wait_until
 from tests.conftest import bring_up, run_testbed
+from tests.e2e.images import load_recipe
 
 pytestmark = pytest.mark.pods
 WAIT_SECONDS = 60.0

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from tests.unit.audit.scene import condition, decision, resource
@@ -17,6 +18,7 @@ from tests.unit.record.builders import NOW, alert, facts, metric
 from tests.unit.record.builders import decision as made_decision
 from tests.unit.record.test_recorder import Api, recorder
 from trimtab.api.answers import AnswerKind, no_value
+from trimtab.api.privacy import DEFAULT_LABELS
 from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
 from trimtab.cli.main import main
@@ -139,6 +141,33 @@ def test_explain_and_audit_hold_none_of_it(arguments: list[str]) -> None:
     assert result.exit_code == 0, result.output
     assert "d1" in result.output or "CPU/app" in result.output
     assert_clean(result.output)
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("command", [["explain", "shop/web"], ["audit", "--days", "365"]], ids=" ".join)
+def test_a_label_that_is_asked_for_is_shown_and_nothing_else(command: list[str]) -> None:
+    assert CUSTOMER not in CliRunner().invoke(main, command).output
+    shown = CliRunner().invoke(main, [*command, "--show-label", "customer"]).output
+    assert f'customer="{CUSTOMER}"' in shown
+    assert [secret for secret in (EMAIL, TOKEN, KEY) if secret in shown] == []
+
+
+def test_what_is_exported_holds_none_of_it(server: Server) -> None:
+    tuned = {"name": "app", "requests": {"cpu": "1"}, "limits": {}, "env": {"BATCH": 8}}
+    dirty = server.objects[f"{BASE}/namespaces/shop/performanceconfigs/web"]
+    dirty["status"]["applied"] = {"containers": [tuned]}
+    dirty["metadata"]["annotations"] = {"owner": DIRTY}
+    dirty["metadata"]["labels"] = {"contact": EMAIL}
+    for form in ([], ["-o", "json"], ["-o", "yaml"]):
+        result = CliRunner().invoke(main, ["export", "shop/web", *form])
+        assert result.exit_code == 0, result.output
+        assert "BATCH" in result.output
+        assert_clean(result.output)
+
+
+def test_the_chart_and_the_commands_show_the_same_labels() -> None:
+    values = yaml.safe_load((Path(__file__).parents[2] / "charts" / "trimtab" / "values.yaml").read_text())
+    assert tuple(values["privacy"]["labels"]) == DEFAULT_LABELS
 
 
 def test_the_promises_of_an_sla_page_hold_none_of_it(server: Server) -> None:

@@ -63,8 +63,9 @@ class ScaleDownRules(ScalingRules):
     quarter the first time and half at most later, and is watched before the next."""
 
     stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600)] | None = None
-    """The highest recommendation within this window counts. Absent: 300 s where CPU use decides, and where the
-    arrival rate does, 60 s of the forecast, which has a hold of its own."""
+    """The highest recommendation within this window counts. Absent: 300 s where CPU use decides, as in autoscaling/v2,
+    and where the arrival rate does, 60 s of the forecast, which has a hold of its own: with 300 s `trimtab lab
+    horizontal` took 9% more pods for no fewer violations."""
     policies: Annotated[list[ScalingPolicy], Field(min_length=1, max_length=4)] = [
         ScalingPolicy(type=PolicyType.PERCENT, value=100, period_seconds=15),
     ]
@@ -79,16 +80,21 @@ class Behavior(ApiModel):
     scale_down: ScaleDownRules = ScaleDownRules()
     """Removing replicas."""
     target_utilization_percent: Annotated[int, Field(ge=10, le=95)] | None = None
-    """Share of a pod's capacity to use when the replica count is chosen. Absent: 70, from where it is learned while a
-    latency target says what pods carry."""
+    """Share of a pod's capacity to use when the replica count is chosen. Absent: 70, the usual target of an HPA, from
+    where it is learned while a latency target says what pods carry."""
     verify_seconds: Annotated[int, Field(ge=10, le=86_400)] = 300
-    """How long a move is watched before it is kept; a move that hurts is rolled back."""
+    """How long a move is watched before it is kept; a move that hurts is rolled back. Default: the window for which
+    autoscaling/v2 waits before it scales down; a quarter is left out, so that seven scrapes 30 s apart are judged."""
     min_history_seconds: Annotated[int, Field(ge=0, le=2_592_000)] = 86_400
-    """No request is cut before this much history is known; history read from Prometheus counts."""
+    """No request is cut before this much history is known; history read from Prometheus counts. Default: a day, which
+    shows the daily peak; after it the confidence of the Vertical Pod Autoscaler is 1."""
     trial_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600
-    """How long a knob value runs on one pod beside the others before it is judged."""
+    """How long a knob value runs on one pod beside the others before it is judged. Default: ten samples of a minute,
+    what a simulated search needed where minutes resemble each other (autocorrelation 0.8)."""
     cpu_overrun_rate: Quantity | None = None
     """Share of minutes in which a container may use more CPU than it requests, 0.001 to 0.2, such as "0.01". Absent: as
-    few as there would be under the Vertical Pod Autoscaler, with as little unused as that allows."""
+    few as there would be under the Vertical Pod Autoscaler, with as little unused as that allows; figures are
+    those of `trimtab lab vertical`, where "0.01" came out between 0.0081 and 0.0106."""
     human_hold_seconds: Annotated[int, Field(ge=0, le=86_400)] = 3600
-    """How long a replica count set by a person is left alone."""
+    """How long a replica count set by a person is left alone. Default: a choice, long enough to look into an incident;
+    not measured."""

@@ -109,9 +109,12 @@ class Disruption(ApiModel):
     """How often and when running pods may be moved."""
 
     max_moves_per_day: Annotated[int, Field(ge=0, le=10_000)] = 24
-    """Moves a day that replace pods. Emergencies count and are never blocked."""
+    """Moves a day that replace pods. Emergencies count and are never blocked. Default: a choice, one an hour; not
+    measured. The Vertical Pod Autoscaler replaces a pod at most once in 12 hours for a difference within its bounds."""
     max_resizes_per_day: Annotated[int, Field(ge=0, le=10_000)] = 48
-    """In-place resizes a day of one container. Emergencies count and are never blocked."""
+    """In-place resizes a day of one container. Emergencies count and are never blocked. Default: two an hour, from
+    `trimtab lab vertical`, where a request that follows the day makes at most 50 changes a day; without a ration slack
+    was 3% of the Vertical Pod Autoscaler's lower."""
     windows: Annotated[list[Window], Field(max_length=16)] = []
     """Maintenance windows."""
 

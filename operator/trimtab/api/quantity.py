@@ -96,6 +96,20 @@ def format_number(value: float, digits: int = 2) -> str:
     return f"{int((rounded / _SUFFIXES['n']).to_integral_value(ROUND_UP))}n"
 
 
+def format_plain(value: float, digits: int) -> str:
+    """A finite number as a quantity without a suffix where that is short: `1.228154304`, not `1228154304n`.
+
+    Raises:
+        ValueError: the value is NaN or infinite; a quantity can't say that.
+    """
+    if not 1e-6 <= abs(_finite(value)) < 1e18:
+        return format_number(value, digits)
+    exponent = math.floor(math.log10(abs(value))) - digits + 1
+    rounded = Decimal(repr(value)).quantize(max(Decimal(1).scaleb(exponent), Decimal("1e-9")))
+    text = f"{rounded:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{value} has no quantity; leave the field out and say why in a condition")

@@ -138,7 +138,7 @@ class Reason(StrEnum):
         "Aggregate it to one, such as with sum or max.")
     METRICS_ERROR = ("MetricsError", _M, "The query failed",
         "Prometheus refused or could not finish the query.",
-        "Run the query in Prometheus; make it cheaper if it times out.")
+        "Correct what the message quotes of Prometheus, or run the query there; make it cheaper if it times out.")
     NO_TRAFFIC = ("NoTraffic", _M, "No requests now",
         "The request rate is zero, so latency has no number; the target counts as met.", _NONE)
     PRICE_UNKNOWN = ("PriceUnknown", _M, "A cost has no number",
@@ -179,11 +179,13 @@ class Reason(StrEnum):
         "They are not changed without consent, since each replica has its own data.",
         "Set constraints.replicas.statefulSetOptIn to true.")
     SCALE_FORBIDDEN = ("ScaleForbidden", _L, "May not scale this kind",
-        "The operator has no right to its /scale.",
-        "Add the kind to rbac.extraScaleTargets in the chart's values.")
+        "The operator has no right to its /scale.", "Add the kind to rbac.extraScaleTargets in the chart's values.")
     RIVALS_UNKNOWN = ("RivalsUnknown", _L, "Other autoscalers can't be seen",
         "HPAs, ScaledObjects or VPAs can't be listed; the levers that one of them could move stay.",
         "Grant the operator list and watch on the collection that the message names.")
+    PODS_UNSCHEDULABLE = ("PodsUnschedulable", _L, "Pods find no node",
+        "For a minute and more the scheduler has found no node for pods of the workload, or for a trial pod.",
+        "The message has the scheduler's words: add nodes, or lower replicas.max or the requests.")
 
     # Requests
     ADMISSION_POLICY_MISSING = ("AdmissionPolicyMissing", _L, "New pods start with the template's values",
@@ -192,8 +194,7 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = ("QuotaExceeded", _L, "The namespace's quota is used up",
         "The move does not fit the ResourceQuota.", "Raise the quota.")
     LIMIT_RANGE = ("LimitRange", _L, "The namespace's LimitRange forbids it",
-        "The wanted value is outside the LimitRange; the nearest allowed one is used.",
-        "Widen the LimitRange.")
+        "The wanted value is outside the LimitRange; the nearest allowed one is used.", "Widen the LimitRange.")
     RESIZE_UNAVAILABLE = ("ResizeUnavailable", _L, "The cluster can't resize pods",
         "pods/resize is not served.", "Upgrade the cluster; new pods are shaped meanwhile.")
     RESIZE_BEST_EFFORT = ("ResizeBestEffort", _L, "Running pods have no requests",
@@ -241,8 +242,7 @@ class Reason(StrEnum):
     STRATEGY_RECREATE = ("StrategyRecreate", _L, "Old and new pods may not meet",
         "The Deployment's strategy is Recreate.", "Use RollingUpdate, or drop the knobs.")
     PDB_BLOCKS = ("PdbBlocks", _L, "A disruption budget blocks",
-        "A PodDisruptionBudget allows no eviction now.",
-        "Wait until more pods are ready, or loosen the budget.")
+        "A PodDisruptionBudget allows no eviction now.", "Wait until more pods are ready, or loosen the budget.")
     HPA_PRESENT = ("HpaPresent", _L, "An HPA counts the pods",
         "A trial pod would count in the HPA of this workload.", "Set besideHpa.knobs, or remove the HPA.")
     CANARY_NOT_READY = ("CanaryNotReady", _L, "The trial pod did not start",

@@ -287,6 +287,10 @@ class CostStatus(ApiModel):
     """Currency of every cost of this status."""
     prices: ShortText
     """OpenCost, or Static."""
+    cpu_hour: Quantity | None = None
+    """What a core costs an hour, a mean over the nodes of its pods."""
+    memory_gib_hour: Quantity | None = None
+    """What a GiB of memory costs an hour, likewise."""
     per_month: Quantity | None = None
     """A month at the mean cost of the last day."""
     budget_used: Quantity | None = None

@@ -17,7 +17,10 @@ GIB = 2.0**30
 
 
 def most_telling(configs: Iterable[PerformanceConfig], prices: StaticPrices) -> list[Change]:
-    """At most MOST changes: raises of workloads that are in trouble first, then by what they save."""
+    """At most MOST changes: raises of workloads that are in trouble first, then by what they save.
+
+    Each is valued at what its resource's own pods cost, and at `prices` where that is not known.
+    """
     found = [(_rank(change, worth), change) for config in configs for change, worth in _of(config, prices)]
     return [change for _, change in sorted(found, key=lambda one: one[0])[:MOST]]
 
@@ -26,8 +29,18 @@ def _rank(change: Change, worth: float) -> tuple[int, float, str, str]:
     return (0 if change.kind is ChangeKind.HELPS else 1, -abs(worth), change.resource, change.lever)
 
 
-def _of(config: PerformanceConfig, prices: StaticPrices) -> Iterator[tuple[Change, float]]:
+def own_prices(config: PerformanceConfig, prices: StaticPrices) -> StaticPrices:
+    """What a core and a GiB cost this resource, where its status has that in the same currency; these otherwise."""
+    cost = config.status.cost
+    if cost is None or cost.currency != prices.currency:
+        return prices
+    own = {"cpu_hour": cost.cpu_hour, "memory_gib_hour": cost.memory_gib_hour}
+    return prices.model_copy(update={name: float(price) for name, price in own.items() if price is not None})
+
+
+def _of(config: PerformanceConfig, static: StaticPrices) -> Iterator[tuple[Change, float]]:
     """Changes and what each saves a month; raises count only where a target is missed or an alert fires."""
+    prices = own_prices(config, static)
     status, name = config.status, config.metadata.name
     trouble = troubles(config)
     now = {one.name: one for one in status.applied.containers}

@@ -43,7 +43,8 @@ def _by(what: str, counts: dict[str, int]) -> str:
 def _sections(r: Report) -> Iterator[Section]:
     yield _section(
         "What would save or help most",
-        f"Recommended and not in force, a month in {r.currency} at the operator's static prices.",
+        f"Recommended and not in force, a month in {r.currency} at the prices of each resource's "
+        "nodes (status.cost), the operator's static ones where those are not known.",
         "Nothing that is recommended differs from what is in force by more than 10%.",
         ("resource", "lever", "now", "then", "effect", "why"),
         [

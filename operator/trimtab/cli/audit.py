@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,21 @@ from trimtab.audit.model import Report
 from trimtab.audit.page import page
 from trimtab.audit.render import html, markdown
 from trimtab.audit.report import report
-from trimtab.cli.output import TEXT, YAML, document, output_option
+from trimtab.cli.output import TEXT, YAML, document, labels_option, output_option, privacy_of
 from trimtab.cli.reading import read_all
 
 MARKDOWN, HTML, JSON = "md", "html", "json"
+FORMS = (MARKDOWN, HTML, JSON)
 
 
 @click.command()
 @click.option("-n", "--namespace", "namespaces", multiple=True, help="Repeatable. Default: all that you may list.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder; a file a namespace and day.")
-@click.option("--format", "form", type=click.Choice([MARKDOWN, HTML, JSON]), default=MARKDOWN, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder; files by namespace and day.")
+@click.option(
+    "--format", "forms", type=click.Choice(FORMS), multiple=True, help="Repeatable. Default: md, or all with --out."
+)
 @output_option()
+@labels_option()
 @click.option("--days", type=click.IntRange(1, 365), default=7, show_default=True, help="Decisions of so many days.")
 @click.option(
     "--retention-days",
@@ -38,8 +43,9 @@ MARKDOWN, HTML, JSON = "md", "html", "json"
 def audit(
     namespaces: tuple[str, ...],
     out: Path | None,
-    form: str,
+    forms: tuple[str, ...],
     output: str,
+    labels: tuple[str, ...],
     days: int,
     retention_days: int | None,
     settings_path: Path | None,
@@ -47,27 +53,31 @@ def audit(
 ) -> None:
     """Report on every namespace with PerformanceConfigs: decisions, rollbacks, alerts, service levels, cost.
 
-    It only reads. With --out a report is a file, and those that are older than their retention are removed.
+    It only reads. With --out a report is a file a format, and those that are older than their retention are removed.
     """
+    if output != TEXT:
+        forms = (JSON,)
+    if out is None and len(set(forms)) > 1:
+        raise click.UsageError("several formats are files: give --out, or one --format")
     try:
         settings = load_settings(settings_path) if settings_path else None
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
-    form = JSON if output != TEXT else form
     now = time.time()
     wanted = list(dict.fromkeys(namespaces))
     configs, journals, notes = asyncio.run(read_all(wanted, kubeconfig))
     gathered = collect(configs, journals, now)
     reports = {
-        name: reported(name, found, now, days=days, settings=settings, notes=notes) for name, found in gathered.items()
+        name: reported(name, found, now, days=days, settings=settings, labels=labels, notes=notes)
+        for name, found in gathered.items()
     }
     if not reports:
         click.echo("There is no PerformanceConfig to report on.", err=True)
     if out is None:
-        click.echo(_printed(list(reports.values()), form, output), nl=False)
+        click.echo(_printed(list(reports.values()), forms[0] if forms else MARKDOWN, output), nl=False)
         return
     kept = {name: retention_days or found.retention_days for name, found in gathered.items()}
-    _write(out, reports, form, now, kept)
+    _write(out, reports, dict.fromkeys(forms) or FORMS, now, kept)
 
 
 def reported(
@@ -77,11 +87,12 @@ def reported(
     *,
     days: int,
     settings: OperatorSettings | None = None,
+    labels: Iterable[str] = (),
     notes: list[str] | None = None,
 ) -> Report:
     """The report of one namespace without personal data."""
     made = report(namespace, gathered, at, days=days, settings=settings)
-    privacy = Privacy(frozenset(settings.privacy.labels)) if settings else Privacy()
+    privacy = Privacy(frozenset((*settings.privacy.labels, *labels))) if settings else privacy_of(labels)
     plain = made.model_copy(update={"notes": [*(notes or []), *made.notes]}).model_dump(mode="json", by_alias=True)
     return Report.model_validate(privacy.cleaned(plain))
 
@@ -104,10 +115,10 @@ def _text(made: Report, form: str) -> str:
     return html(page(made)) if form == HTML else markdown(page(made))
 
 
-def _write(out: Path, reports: Mapping[str, Report], form: str, now: float, kept: Mapping[str, int]) -> None:
+def _write(out: Path, reports: Mapping[str, Report], forms: Iterable[str], now: float, kept: Mapping[str, int]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, made in reports.items():
+        for (name, made), form in product(reports.items(), forms):
             path = out / file_name(name, now, form)
             # A reader never sees half a report.
             half = path.with_name(f".{path.name}.part")

@@ -42,7 +42,8 @@ def _matchers(_context: click.Context, _option: click.Parameter, texts: tuple[st
 @click.option("--html", "html_file", type=_FILE, help="Write one page with tables and plots to this file.")
 @click.option("--json", "json_file", type=_FILE, help="Write everything but the plots to this file.")
 @click.option("--csv", "csv_file", type=_FILE, help="Write a line a container, resource and policy to this file.")
-@click.option("--tenant", help="Tenant, sent as the header X-Scope-OrgID (Mimir, Thanos, Cortex).")
+@click.option("--tenant", help="Tenant, sent in the header that --tenant-header names.")
+@click.option("--tenant-header", default="X-Scope-OrgID", show_default=True, help="Thanos: THANOS-TENANT.")
 @click.option("--token-file", type=_FILE, help="File with a bearer token.")
 @click.option("--ca-file", type=_FILE, help="PEM file with the certificate authorities to trust.")
 @click.option("--resume", type=_FOLDER, help="Keep what is read in this folder, and go on from there.")
@@ -62,6 +63,7 @@ def backtest(
     json_file: Path | None,
     csv_file: Path | None,
     tenant: str | None,
+    tenant_header: str,
     token_file: Path | None,
     ca_file: Path | None,
     resume: Path | None,
@@ -81,7 +83,7 @@ def backtest(
             name="backtest",
             url=url,
             timeout_seconds=60.0,
-            tenant_header=TenantHeader(value=tenant) if tenant else None,
+            tenant_header=TenantHeader(name=tenant_header, value=tenant) if tenant else None,
             bearer_token_file=token_file,
             ca_file=ca_file,
             max_queries_per_second=10.0,
@@ -89,7 +91,9 @@ def backtest(
             max_response_bytes=256 << 20,
         )
     except ValidationError as error:
-        raise click.BadParameter(str(error.errors()[0]["msg"]), param_hint="--prometheus or --tenant") from error
+        raise click.BadParameter(
+            str(error.errors()[0]["msg"]), param_hint="--prometheus, --tenant or --tenant-header"
+        ) from error
     try:
         keep = Keep(resume)
         asked = {"url": url, "tenant": tenant or "", "namespaces": list(namespaces), "days": days, "end": until}

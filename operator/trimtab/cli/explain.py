@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 
-from trimtab.api.privacy import Privacy
 from trimtab.api.resource import PerformanceConfig
-from trimtab.cli.output import TEXT, document, output_option, style
+from trimtab.cli.output import TEXT, document, labels_option, output_option, privacy_of, style
 from trimtab.cli.reading import named, read_one
 from trimtab.decide.pack import PackError
 from trimtab.decide.replay import recall
@@ -32,8 +31,16 @@ from trimtab.record.journals import Entry, merged
     help="Decide again with another constraint, such as replicas.max=30 or containers.app.cpu.max=2. Repeatable.",
 )
 @output_option()
+@labels_option()
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Default: $KUBECONFIG, or ~/.kube/config.")
-def explain(resource: str, identity: str, changes: tuple[str, ...], output: str, kubeconfig: Path | None) -> None:
+def explain(
+    resource: str,
+    identity: str,
+    changes: tuple[str, ...],
+    output: str,
+    labels: tuple[str, ...],
+    kubeconfig: Path | None,
+) -> None:
     """Say why a decision for the PerformanceConfig NAMESPACE/NAME was made.
 
     What was seen, which checks ran and what each said, what the other levers would have done, what was
@@ -47,7 +54,7 @@ def explain(resource: str, identity: str, changes: tuple[str, ...], output: str,
         found = explanation(config, known, identity=identity, changes=wanted, notes=notes)
     except ExplainError as error:
         raise click.ClickException(f"{resource}: {error}") from error
-    privacy = Privacy()
+    privacy = privacy_of(labels)
     if output == TEXT:
         click.echo(privacy.clean(rendered(found, style)), nl=False)
     else:

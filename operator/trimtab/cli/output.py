@@ -1,13 +1,15 @@
-"""What commands share in their output: -o text|json|yaml, and colours on a terminal only."""
+"""What commands share in their output: -o text|json|yaml, what may be shown, and colours on a terminal only."""
 
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
 import yaml
+
+from trimtab.api.privacy import DEFAULT_LABELS, Privacy
 
 TEXT, JSON, YAML = "text", "json", "yaml"
 _COLOURS: dict[str, dict[str, Any]] = {
@@ -29,6 +31,22 @@ def output_option(text: str = TEXT) -> Callable[[_Command], _Command]:
         show_default=True,
         help="Form of the output.",
     )
+
+
+def labels_option() -> Callable[[_Command], _Command]:
+    """`--show-label`: labels whose values are shown beside those that the chart's `privacy.labels` lists by default."""
+    return click.option(
+        "--show-label",
+        "labels",
+        multiple=True,
+        metavar="NAME",
+        help="Show the values of this label of series too. Repeatable. Default: those of the chart's privacy.labels.",
+    )
+
+
+def privacy_of(labels: Iterable[str]) -> Privacy:
+    """What may be shown: values of the default labels and of these."""
+    return Privacy(frozenset((*DEFAULT_LABELS, *labels)))
 
 
 def document(content: Any, form: str) -> str:

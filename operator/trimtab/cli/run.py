@@ -146,16 +146,19 @@ async def operate(
     )
     metrics.leader.set_function(lambda: float(elector.is_leader))
 
-    process = Process(settings, presets, namespace, identity, client, elector, health, metrics, dry_run)
+    def listen() -> None:
+        """A signal ends the candidacy, and with it the work."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, candidacy.cancel)
+
+    process = Process(settings, presets, namespace, identity, client, elector, health, metrics, dry_run, listen)
 
     async def lead() -> None:
         health.lead()
         await process.work()
 
     candidacy = asyncio.create_task(elector.run(lead), name="candidacy")
-    # For followers; kopf puts its own handlers in place while it runs, and its end ends the leader.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, candidacy.cancel)
+    listen()
     try:
         with suppress(asyncio.CancelledError):
             await candidacy
@@ -184,16 +187,18 @@ class Process:
     health: Health
     metrics: OperatorMetrics
     dry_run: bool
+    listen: Callable[[], None]
 
     async def work(self) -> None:
         """A leader's work: the tick and kopf's frame; when one ends, so does the other."""
         store = ConfigStore.within(self.settings.namespaces)
         sources = {one.name: PrometheusSource(one, random.Random()) for one in self.settings.datasources}
         loop = Loop(store, self._rooms(sources), tick_seconds=self.settings.tick_seconds)
-        # The tick starts first: kopf cancels whatever task was made after it started.
+        # The tick starts first: kopf cancels whatever task was made after it started. Its own way out at a signal waits
+        # five seconds for such tasks, in which nobody leads: so signals are ours again once it runs.
         tasks = [
             asyncio.create_task(loop.run(), name="tick"),
-            asyncio.create_task(run_frame(store, self.settings.namespaces), name="frame"),
+            asyncio.create_task(run_frame(store, self.settings.namespaces, self.listen), name="frame"),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

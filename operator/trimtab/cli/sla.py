@@ -9,11 +9,10 @@ from typing import Any
 import click
 
 from trimtab.api.monitoring import Objective
-from trimtab.api.privacy import Privacy
 from trimtab.api.quantity import Quantity
 from trimtab.api.resource import PerformanceConfig
 from trimtab.api.status import ObjectiveStatus
-from trimtab.cli.output import TEXT, document, output_option
+from trimtab.cli.output import TEXT, document, labels_option, output_option, privacy_of
 from trimtab.cli.reading import named, read_one
 
 HOURS_A_WEEK = 168
@@ -22,11 +21,12 @@ HOURS_A_WEEK = 168
 @click.command()
 @click.argument("resource", metavar="NAMESPACE/NAME")
 @output_option()
+@labels_option()
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Default: $KUBECONFIG, or ~/.kube/config.")
-def sla(resource: str, output: str, kubeconfig: Path | None) -> None:
+def sla(resource: str, output: str, labels: tuple[str, ...], kubeconfig: Path | None) -> None:
     """Print the SLA page of the PerformanceConfig NAMESPACE/NAME as Markdown."""
     found, _, _ = asyncio.run(read_one(*named(resource), kubeconfig))
-    privacy = Privacy()
+    privacy = privacy_of(labels)
     if output == TEXT:
         click.echo(privacy.clean(page(found)), nl=False)
         return

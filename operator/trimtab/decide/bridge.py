@@ -206,7 +206,7 @@ def _tell_loan(t: Tick, c: int, limit: float, lent: float, need: float) -> None:
         inputs=inputs,
         emergency=True,
     )
-    t.record(made.ended(OutcomeState.KEPT, "It is taken back as new pods become ready."))
+    t.record(made.ended(OutcomeState.KEPT, "The loan is handed back as new pods become ready."))
 
 
 def _tell_return(t: Tick, c: int, limit: float, short: float) -> None:

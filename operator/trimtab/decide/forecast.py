@@ -147,16 +147,16 @@ def _view(held: LoadMemory, number: I8) -> _Past:
     ages = np.arange(LOAD_SLOTS)
     wanted = number[:, None] - ages
     place = wanted % LOAD_SLOTS
-    filled = np.take_along_axis(held.slot, place, axis=1) == wanted
+    row = np.arange(len(number))[:, None]
+    filled = held.slot[row, place] == wanted
     source = np.minimum.accumulate(np.where(filled, ages, 2 * LOAD_SLOTS)[:, ::-1], axis=1)[:, ::-1]
     usable = source - ages <= CARRIED_SLOTS
-    place = np.take_along_axis(place, np.minimum(source, LOAD_SLOTS - 1), axis=1)
-    rings = (np.take_along_axis(ring, place, axis=1) for ring in (held.rate, held.plain, held.trend))
-    return _Past(*(np.where(usable, ring, np.nan) for ring in rings))
+    place = place[row, np.minimum(source, LOAD_SLOTS - 1)]
+    return _Past(*(np.where(usable, ring[row, place], np.nan) for ring in (held.rate, held.plain, held.trend)))
 
 
 def _at(view: F8, age: I8) -> F8:
-    return np.take_along_axis(view, age[:, None], axis=1)[:, 0]
+    return np.asarray(view[np.arange(len(age)), age])
 
 
 def _log(rate: F8) -> F8:

@@ -75,7 +75,7 @@ def _down_window(w: Workloads, ahead: B1, settings: Settings) -> F8:
 
 def _clean(values: F8) -> F8:
     """Amounts of a policy: nothing below 0, nothing that is no number."""
-    return np.clip(np.nan_to_num(values, nan=0.0, posinf=float(_MOST), neginf=0.0), 0.0, float(_MOST))
+    return np.clip(np.where(np.isnan(values), 0.0, values), 0.0, float(_MOST))
 
 
 def rate_limits(seen: Observation, state: State) -> tuple[I8, I8]:

@@ -304,6 +304,8 @@ class Settings:
     """Seconds that the CPU of a trial's pod is not looked at: its start is in the means over the last 30 to 60 s."""
     trial_load: float = 0.7
     """Share of the load at a trial's start below which nothing is compared: in idle pods small batches win."""
+    trial_load_gone: float = 0.5
+    """Share of that load below which the trial ends at once: savings wait for it, and it can't be judged any more."""
     trial_inflation: float = 1.3
     """Factor on the variance for autocorrelation."""
     trial_sigmas: float = 2.0

@@ -58,6 +58,10 @@ def _advance(t: Tick, w: int, trial: Trial) -> Trial | None:
     elapsed = now - trial.ready_at
     by_cost = made.inputs.get("byCost", 0.0) == 1.0
     enough = (trial.cost if by_cost else trial.latency).count >= settings.trial_samples
+    if not enough and _load_gone(t, w, made):
+        # Nothing else is saved while a trial runs: one that can't be judged any more must not hold the peak's pods.
+        _abandon(t, w, k, made, length)
+        return None
     if elapsed < length * (1 + trial.looks):
         return trial
     if not enough and _idle(t, w, made):
@@ -120,6 +124,11 @@ def _idle(t: Tick, w: int, made: Decision) -> bool:
     """Whether the load fell far below that at which the value is to help: what is best now may be worst then."""
     rate, began = float(t.seen.workloads.arrival_rate[w]), made.inputs.get("arrivalRate", NAN)
     return rate < t.settings.trial_load * began
+
+
+def _load_gone(t: Tick, w: int, made: Decision) -> bool:
+    """Whether so little is left of the load that it will hardly be back before the trial ends."""
+    return float(t.seen.workloads.arrival_rate[w]) < t.settings.trial_load_gone * made.inputs.get("arrivalRate", NAN)
 
 
 def _abandon(t: Tick, w: int, k: int, made: Decision, length: float) -> None:

@@ -171,7 +171,8 @@ def raise_for_usage(t: Tick, both: tuple[Resource, Resource]) -> None:
             if names:
                 why = "A request was outgrown before it could be judged."
                 supersede(t, int(seen.workload[c]), r.lever, frozenset(names), why)
-            _raise(t, int(c), r, float(target[c]), float(limit), bool(grown[c]))
+            outgrown = bool(grown[c]) and (not below[c] or float(r.desired[c]) > float(r.minimum[c]))
+            _raise(t, int(c), r, float(target[c]), float(limit), outgrown)
 
 
 def _raise(t: Tick, c: int, r: Resource, request: float, limit: float, grown: bool) -> None:

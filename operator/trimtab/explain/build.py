@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from trimtab.api.resource import PerformanceConfig
 from trimtab.api.status import DecisionStatus
+from trimtab.decide import text
 from trimtab.decide.observation import Lever
 from trimtab.decide.plan import Decision
 from trimtab.decide.replay import Inputs
@@ -80,7 +81,7 @@ def explanation(
             "decision": decision,
             "predicted": decision.predicted,
             "came": _came(decision),
-            "seen": [f"{name} was {value}." for name, value in sorted(decision.inputs.items())],
+            "seen": [f"{name} was {text.number(float(value))}." for name, value in sorted(decision.inputs.items())],
             "others": [other.decision.id for other in known if other is not one],
         }
     )

@@ -29,6 +29,8 @@ class ContainerSpec:
     """Names of variables that are set, but by valueFrom or to something that is no integer."""
     env_from: frozenset[str] = frozenset()
     """Those of `env_opaque` that are set by valueFrom."""
+    env_repeated: frozenset[str] = frozenset()
+    """Names that stand more than once: the admission policy leaves such a container's variables as they are."""
     restart_on_cpu: bool = False
     restart_on_memory: bool = False
     """resizePolicy RestartContainer."""
@@ -97,6 +99,9 @@ class PodRecord:
     resized_by: str = ""
     resized_at: float = 0.0
     """Field manager of the last resize in place, and when it was; empty: the pod was never resized."""
+    unschedulable: str = ""
+    """What the scheduler says first of why no node takes the pod; empty: one did, or it was not looked at yet."""
+    unschedulable_since: float = 0.0
     has_resource_claims: bool = False
     claims: tuple[str, ...] = ()
     """PersistentVolumeClaims that it mounts."""

@@ -171,11 +171,16 @@ class Reflector(Generic[T]):
             self._resource_version = None
             return error
         except Unavailable as error:
-            if error.reason == "Timeout":
-                # A live watch sends bookmarks. A silent one may come from a server restored from a backup,
-                # whose versions are behind ours: resuming would then wait for ever.
-                self._resource_version = None
-            return error
+            if error.reason != "Timeout":
+                return error
+            # A live watch sends bookmarks. A silent one may come from a server restored from a backup,
+            # whose versions are behind ours: resuming would then wait for ever.
+            self._resource_version = None
+            if not resuming:
+                return error
+            # Where etcd is not asked for progress (kubeadm does; its default is 10 minutes), a watch resumed at the
+            # newest version of what never changes has no bookmark to send. The list that follows tells all is well.
+            _log.info("the watch of %s was silent for %g s; it lists anew", self.path, self._idle_timeout)
         except KubeError as error:
             return error
         except Exception as error:

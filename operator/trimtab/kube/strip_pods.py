@@ -44,6 +44,7 @@ def strip_pod(raw: Mapping[str, Any]) -> PodRecord | None:
     ready = condition(raw, "Ready")
     resize, message, since = _resize(raw)
     resizer, resized_at = resized_by(raw)
+    refusal, refused_at = _unschedulable(raw)
     return PodRecord(
         namespace=identified[0],
         name=identified[1],
@@ -75,6 +76,8 @@ def strip_pod(raw: Mapping[str, Any]) -> PodRecord | None:
         resize_since=since,
         resized_by=resizer,
         resized_at=resized_at,
+        unschedulable=refusal,
+        unschedulable_since=refused_at,
         has_resource_claims=bool(items(spec, "resourceClaims")),
         claims=_claims(spec),
     )
@@ -129,7 +132,7 @@ def operating_system(pod_spec: Mapping[str, Any]) -> str:
 def _container(raw: Mapping[str, Any], sidecar: bool) -> ContainerSpec:
     resources = mapping(raw, "resources")
     cpu_limit, memory_limit = amount(resources, "limits", "cpu"), amount(resources, "limits", "memory")
-    literal, opaque, elsewhere = _variables(raw)
+    literal, opaque, elsewhere, repeated = _variables(raw)
     policies = {text(p, "resourceName"): text(p, "restartPolicy") for p in items(raw, "resizePolicy")}
     return ContainerSpec(
         name=word(raw, "name"),
@@ -141,6 +144,7 @@ def _container(raw: Mapping[str, Any], sidecar: bool) -> ContainerSpec:
         env=literal,
         env_opaque=opaque,
         env_from=elsewhere,
+        env_repeated=repeated,
         restart_on_cpu=policies.get("cpu") == "RestartContainer",
         restart_on_memory=policies.get("memory") == "RestartContainer",
         sidecar=sidecar,
@@ -158,15 +162,18 @@ def _claims(spec: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(intern(name) for name in named if name)
 
 
-def _variables(raw: Mapping[str, Any]) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
-    """(plain integers, names of the others, names set by valueFrom)). Of twins the last counts."""
+def _variables(raw: Mapping[str, Any]) -> tuple[dict[str, str], frozenset[str], frozenset[str], frozenset[str]]:
+    """(plain integers, names of the others, names set by valueFrom, names of twins). Of twins the last counts."""
     literal: dict[str, str] = {}
     opaque: set[str] = set()
     elsewhere: set[str] = set()
+    repeated: set[str] = set()
     for entry in items(raw, "env")[:MAX_VARIABLES]:
         name, value = word(entry, "name"), text(entry, "value")
         if not name:
             continue
+        if name in literal or name in opaque or name in elsewhere:
+            repeated.add(name)
         literal.pop(name, None)
         opaque.discard(name)
         elsewhere.discard(name)
@@ -176,7 +183,7 @@ def _variables(raw: Mapping[str, Any]) -> tuple[dict[str, str], frozenset[str], 
             literal[name] = value
         else:
             opaque.add(name)
-    return literal, frozenset(opaque | elsewhere), frozenset(elsewhere)
+    return literal, frozenset(opaque | elsewhere), frozenset(elsewhere), frozenset(repeated)
 
 
 def _states(raw: Mapping[str, Any]) -> tuple[ContainerState, ...]:
@@ -210,6 +217,14 @@ def _resize(raw: Mapping[str, Any]) -> tuple[str, str, float]:
     if running.get("status") == "True":
         return "InProgress", text(running, "message")[:512], moment(running, "lastTransitionTime")
     return "", "", 0.0
+
+
+def _unschedulable(raw: Mapping[str, Any]) -> tuple[str, float]:
+    """Why no node takes a pod, up to what was tried by preemption, and since when."""
+    placed = condition(raw, "PodScheduled")
+    if placed.get("status") != "False" or placed.get("reason") != "Unschedulable":
+        return "", 0.0
+    return text(placed, "message").partition(". ")[0].rstrip(".")[:256], moment(placed, "lastTransitionTime")
 
 
 def _deadline(raw: str) -> float:

@@ -249,6 +249,11 @@ def variables(case: Case) -> Iterator[Finding]:
 
 def _variable(case: Case, knob: Knob, container: ContainerSpec) -> tuple[Reason, str] | None:
     where = f"{knob.env} of container {container.name} of {case.name}"
+    if knob.env in container.env_repeated:
+        return (
+            Reason.KNOB_ENV_NOT_INTEGER,
+            f"{where} is set more than once; set it once, to a plain integer, in the template.",
+        )
     if knob.env in container.env_from:
         return Reason.KNOB_ENV_VALUE_FROM, f"{where} is set by valueFrom; write it as a plain integer in the template."
     if knob.env in container.env_opaque:

@@ -19,6 +19,12 @@ BUILT_IN_PARTS: dict[str, tuple[Builtin, ...]] = {
     "networkUsage": (Builtin.RECEIVED, Builtin.TRANSMITTED),
 }
 """Built-in metrics and what they are the sum of, over the pods."""
+_SCRAPE = "check that it scrapes the kubelets' /metrics/cadvisor"
+ABSENT = {
+    "diskUsage": f"containers that used no block device have none, otherwise {_SCRAPE}",
+    "networkUsage": f"pods on their node's network have none, otherwise {_SCRAPE}",
+}
+"""What to make of it when a built-in metric has no series although all is well; the others always have some."""
 MIN_KNOWN_SHARE = 0.5
 """A total is estimated from the pods that were measured when these are at least this share of them."""
 
@@ -172,11 +178,7 @@ def _sum(view: View, name: str, parts: Sequence[Builtin], now: float) -> Answer:
         return no_value(
             AnswerKind.STALE, f"The samples of {where} are old; check that the kubelets are scraped.", kept.at
         )
-    return no_value(
-        AnswerKind.EMPTY,
-        f"There is no series of {where}; check that it scrapes the kubelets' /metrics/cadvisor.",
-        kept.at,
-    )
+    return no_value(AnswerKind.EMPTY, f"There is no series of {where}; {ABSENT.get(name, _SCRAPE)}.", kept.at)
 
 
 def _unmeasured(view: View, kept: Kept[dict[Builtin, Readings]], measured: set[str]) -> int:

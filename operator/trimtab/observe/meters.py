@@ -115,7 +115,7 @@ def plan_metrics(
     arrival, name = _arrival(plans, judged, datasource, presets, namespace)
     goals = tuple(_goal(objective, plans, datasource) for objective in spec.monitoring.objectives)
     tokens: dict[str, Meter] = {
-        name: _query_meter(name, text, by_pod=True) for name, text in token_queries(spec.cost).items()
+        name: _query_meter(text, by_pod=True) for name, text in token_queries(spec.cost).items()
     }
     return Plans(datasource, plans, arrival, name, judged, goals, tokens)
 
@@ -130,8 +130,7 @@ def _goal(objective: Objective, plans: Sequence[MetricPlan], datasource: Datasou
     if datasource is None:
         return Goal(objective, digest)
     sides = {
-        side: _query_meter(f"{objective.name}.{side}", text, by_pod=by_pod)
-        for side, text in (("good", objective.good), ("total", objective.total))
+        side: _query_meter(text, by_pod=by_pod) for side, text in (("good", objective.good), ("total", objective.total))
     }
     return Goal(objective, digest, None, sides["good"], sides["total"])
 
@@ -166,7 +165,7 @@ def _meter(
     if metric.preset is not None and preset is None:
         return _broken(
             Reason.PRESET_UNKNOWN,
-            f"Metric {metric.name}: no preset is called {metric.preset}; `trimtab presets` lists them.",
+            f"No preset is called {metric.preset}; `trimtab presets` lists them.",
         )
     if preset is not None and preset.by_pod:
         try:
@@ -176,16 +175,16 @@ def _meter(
         except ValueError:
             pass  # its metrics have different tenant labels: asked one workload at a time
     if preset is not None:
-        return _query_meter(metric.name, preset.promql(), by_pod=True)
-    return _query_meter(metric.name, metric.query or "", by_pod=metric.scope is Scope.WORKLOAD)
+        return _query_meter(preset.promql(), by_pod=True)
+    return _query_meter(metric.query or "", by_pod=metric.scope is Scope.WORKLOAD)
 
 
-def _query_meter(name: str, text: str, *, by_pod: bool) -> Meter:
+def _query_meter(text: str, *, by_pod: bool) -> Meter:
     try:
         return QueryMeter(parse(text), by_pod)
     except PromQLError as error:
         reason = Reason.PROMQL_INVALID if isinstance(error, PromQLSyntaxError) else Reason.PROMQL_REFUSED
-        return _broken(reason, f"Metric {name}: {error}")
+        return _broken(reason, str(error))
 
 
 def _broken(reason: Reason, message: str) -> Broken:

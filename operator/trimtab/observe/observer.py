@@ -165,6 +165,7 @@ class Observer:
             hold=self._hold(config, target, now),
             window=self._windows.verdict(config.spec.optimization.constraints.disruption.windows, now),
             due=self._is_due(config, now),
+            now=now,
         )
         register(view, self._asker)
         register_goals(view, self._asker)

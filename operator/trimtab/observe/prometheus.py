@@ -52,6 +52,7 @@ class PrometheusSource:
         self._pool = ThreadPoolExecutor(datasource.max_concurrency, thread_name_prefix=f"prom-{datasource.name}")
         self._client: PrometheusConnect | None = None
         self._tls: Fingerprint = ()
+        self._failure = ""  # what the breaker's last failure said
 
     @property
     def name(self) -> str:
@@ -104,9 +105,7 @@ class PrometheusSource:
         for attempt in range(ATTEMPTS):
             if not self._breaker.admit():
                 raise SourceError(
-                    SourceReason.CIRCUIT_OPEN,
-                    f"Datasource {self.name} failed repeatedly and is left alone for another "
-                    f"{self._breaker.retry_in():.0f} s; check that the server is up.",
+                    SourceReason.CIRCUIT_OPEN, f"{self._failure} It is asked less often until it answers."
                 )
             try:
                 answer = await self._attempt(call)
@@ -115,6 +114,7 @@ class PrometheusSource:
                     self._breaker.succeeded()
                 else:
                     self._breaker.failed()
+                    self._failure = error.message
                 if error.reason not in RETRIED or attempt == ATTEMPTS - 1:
                     raise
             except BaseException:

@@ -78,7 +78,12 @@ def workload_row(view: View, nodes: Room, now: float) -> Row:
         "node_memory": nodes.memory,
         **_cost(view),
         "imbalance": imbalance(view, now),
-        "metrics_lost": sum(_lost(view.metrics.get(metric.name)) for metric in spec.monitoring.metrics),
+        # Pods that somebody scaled to zero say nothing, which is no fault to wake people for.
+        "metrics_lost": sum(
+            _lost(view.metrics.get(plan.metric.name))
+            for plan in view.plans.metrics
+            if view.target.replicas > 0 or not plan.by_pod
+        ),
         "node_free_cpu": node_free_cpu(view.live, nodes.free),
         **_policies("up", behavior.scale_up),
         **_policies("down", behavior.scale_down),

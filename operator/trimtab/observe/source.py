@@ -23,7 +23,8 @@ class SourceReason(StrEnum):
 
 
 class SourceError(Exception):
-    """A source gave no answer. The message holds no response body, no address and no credential."""
+    """A source gave no answer. The message holds no address and no credential, and of a body only what
+    `refusals` lets through."""
 
     def __init__(self, reason: SourceReason, message: str) -> None:
         super().__init__(message)

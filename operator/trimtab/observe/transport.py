@@ -1,6 +1,8 @@
-"""The HTTP session under prometheus-api-client: bounded in time and bytes, without redirects, silent about bodies."""
+"""The HTTP session under prometheus-api-client: bounded in time and bytes, without redirects.
 
-import json
+Of bodies of errors it repeats what `refusals` lets through, and nothing else.
+"""
+
 import logging
 import ssl
 import time
@@ -17,16 +19,12 @@ from urllib3.util.retry import Retry
 
 from trimtab.api.datasource import Datasource
 from trimtab.observe.credentials import FileAuth
+from trimtab.observe.refusals import AWAY, is_partial, read_refusal
 from trimtab.observe.source import SourceError, SourceReason
 
 LOG = logging.getLogger(__name__)
 CHUNK_BYTES = 64 << 10
 MAX_ERROR_BYTES = 64 << 10
-# The HTTP API's own error types (https://prometheus.io/docs/prometheus/latest/querying/api/); any other text a
-# server sends could carry another tenant's data, so it is not repeated.
-ERROR_TYPES = frozenset(
-    {"timeout", "canceled", "execution", "bad_data", "internal", "unavailable", "not_found", "not_acceptable"}
-)
 
 
 class BoundedSession(requests.Session):
@@ -89,6 +87,12 @@ class BoundedSession(requests.Session):
                 "ask for a shorter range, or raise maxResponseBytes.",
             )
         response._content = bytes(body)
+        if is_partial(response._content):
+            raise SourceError(
+                SourceReason.SERVER_ERROR,
+                f"Datasource {self._name} gave a part of the answer, as a store behind it did not answer; see the "
+                "server's log.",
+            )
 
     def _timed_out(self) -> SourceError:
         return SourceError(
@@ -115,8 +119,8 @@ class BoundedSession(requests.Session):
         )
 
     def _refusal(self, status: int, body: bytes) -> SourceError:
-        kind = _error_type(body)
-        said = f"HTTP {status}" + (f", {kind}" if kind else "")
+        refusal = read_refusal(body)
+        kind, said = refusal.kind, f"HTTP {status}" + (f", {refusal.kind}" if refusal.kind else "")
         name = self._name
         if 300 <= status < 400:
             return SourceError(
@@ -130,12 +134,14 @@ class BoundedSession(requests.Session):
             )
         if status in {408, 504} or kind == "timeout":
             return SourceError(SourceReason.TIMEOUT, f"Datasource {name} timed out ({said}); simplify the query.")
-        if status in {400, 422}:
+        if status in {400, 422} and kind != AWAY:
             return SourceError(
                 SourceReason.BAD_QUERY,
-                f"Datasource {name} refused the query ({said}); run it by hand to see why.",
+                f"Datasource {name} refused the query ({said}): {refusal.text}; correct the query."
+                if refusal.text
+                else f"Datasource {name} refused the query ({said}); run it by hand to see why.",
             )
-        if status >= 500 or status == 429:
+        if status >= 500 or status == 429 or kind == AWAY:
             return SourceError(
                 SourceReason.SERVER_ERROR,
                 f"Datasource {name} can't answer now ({said}); see the server's log.",
@@ -144,14 +150,6 @@ class BoundedSession(requests.Session):
             SourceReason.BAD_ANSWER,
             f"Datasource {name} has no Prometheus query API at its url ({said}); check the path prefix.",
         )
-
-
-def _error_type(body: bytes) -> str:
-    try:
-        kind = json.loads(body)["errorType"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return kind if isinstance(kind, str) and kind in ERROR_TYPES else ""
 
 
 def connect(datasource: Datasource) -> PrometheusConnect:

@@ -26,6 +26,8 @@ from trimtab.observe.targets import Found, is_rolling_out
 from trimtab.observe.windows import WindowVerdict
 
 TUNING, LIMITED = "Tuning", "Limited"
+ROOM_SECONDS = 60.0
+"""A pod waits so long for a node before it is told: node autoscalers answer in about that time."""
 
 
 @dataclass(slots=True)
@@ -112,6 +114,7 @@ def build_view(
     hold: Hold | None,
     window: WindowVerdict,
     due: bool,
+    now: float,
 ) -> View:
     """Look up what the mirrors know and judge the levers."""
     pods = tuple(world.pods_of(target))
@@ -155,7 +158,7 @@ def build_view(
         hold=hold,
         due=due,
     )
-    view.remarks += _remarks(view, profile.problem if profile is not None else "")
+    view.remarks += _remarks(view, profile.problem if profile is not None else "", now)
     return view
 
 
@@ -189,7 +192,7 @@ def stop_reason(
     return None
 
 
-def _remarks(view: View, profile_problem: str) -> list[Remark]:
+def _remarks(view: View, profile_problem: str, now: float) -> list[Remark]:
     found = []
     target = view.target
     outdated = sorted(name for name, force in view.forces.items() if force.outdated)
@@ -224,6 +227,17 @@ def _remarks(view: View, profile_problem: str) -> list[Remark]:
                 Reason.HUMAN_HOLD,
                 f"{view.hold.manager} set the replicas of {target.kind} {target.name} to {view.hold.value}; they are "
                 "left alone for humanHoldSeconds.",
+            )
+        )
+    pods = (*view.live, *view.live_trials)
+    waiting = [pod for pod in pods if pod.unschedulable and now - pod.unschedulable_since >= ROOM_SECONDS]
+    if waiting:
+        found.append(
+            Remark(
+                LIMITED,
+                Reason.PODS_UNSCHEDULABLE,
+                f"{len(waiting)} of {len(pods)} pods of {target.kind} {target.name} find no node "
+                f"({waiting[0].unschedulable}); add room, or lower replicas.max or the requests.",
             )
         )
     if view.levers.fallback:

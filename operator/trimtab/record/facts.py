@@ -131,6 +131,9 @@ class CostFact:
     bill_reduced: float
     baseline: UnitCostFact
     actual: UnitCostFact
+    cpu_hour: float = math.nan
+    memory_gib_hour: float = math.nan
+    """Means over the nodes of its pods of what a core and a GiB cost an hour."""
 
 
 @dataclass(frozen=True, slots=True)

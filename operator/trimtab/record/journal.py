@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from trimtab.api.quantity import Quantity, format_cpu, format_memory, format_number
+from trimtab.api.quantity import Quantity, format_cpu, format_memory, format_plain
 from trimtab.api.reasons import find_reason
 from trimtab.api.status import DecisionStatus
 from trimtab.decide.observation import Lever
@@ -79,7 +79,7 @@ def lever_name(decision: Decision) -> str:
 def to_status(decision: Decision) -> DecisionStatus:
     """The decision as the status shows it."""
     inputs = {
-        name: Quantity(format_number(value, INPUT_DIGITS))
+        name: Quantity(format_plain(value, INPUT_DIGITS))
         for name, value in decision.inputs.items()
         if math.isfinite(value)
     }

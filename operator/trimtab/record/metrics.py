@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from trimtab.api.reasons import Reason, ReasonKind
 from trimtab.api.status import AlertState, Applied, OutcomeState, Recommendation
 from trimtab.record.facts import CostFact, ObjectiveFact
 from trimtab.record.journal import LEVER_NAMES
 
 _ALERT_STATES = {AlertState.INACTIVE: 0, AlertState.PENDING: 1, AlertState.FIRING: 2, AlertState.UNKNOWN: -1}
 _ENDS = (OutcomeState.KEPT, OutcomeState.ROLLED_BACK, OutcomeState.CONFOUNDED, OutcomeState.FAILED)
+DECISION_REASONS = (*(one for one in Reason if one.doc.kind is ReasonKind.DECISION), Reason.MOVE_ROLLED_BACK)
+"""Why a decision may be made."""
 MONTH_HOURS = 730.0
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -63,10 +66,15 @@ class OperatorMetrics:
         outcomes = Counter(
             "trimtab_decision_outcomes", "Decisions by how they ended.", ("lever", "outcome"), registry=registry
         )
+        decisions = Counter(
+            "trimtab_decisions", "Decisions by lever and reason.", ("lever", "reason"), registry=registry
+        )
         # A counter that appears with its first event has risen by nothing: increase() and the alerts would miss it.
         for lever in LEVER_NAMES.values():
             for outcome in _ENDS:
                 outcomes.labels(lever, outcome.value)
+            for reason in DECISION_REASONS:
+                decisions.labels(lever, reason.value)
         return cls(
             registry=registry,
             tick_seconds=Histogram(
@@ -83,9 +91,7 @@ class OperatorMetrics:
             ),
             leader=Gauge("trimtab_leader", "1 in the process that leads.", registry=registry),
             configs=Gauge("trimtab_performanceconfigs", "PerformanceConfigs known.", registry=registry),
-            decisions=Counter(
-                "trimtab_decisions", "Decisions by lever and reason.", ("lever", "reason"), registry=registry
-            ),
+            decisions=decisions,
             outcomes=outcomes,
             writes=Counter("trimtab_api_writes", "Writes to the API server by kind.", ("kind",), registry=registry),
             refused=Counter(

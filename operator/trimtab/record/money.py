@@ -23,6 +23,8 @@ def cost_of(fact: CostFact) -> CostStatus:
     return CostStatus(
         currency=fact.currency,
         prices=fact.prices,
+        cpu_hour=_price(fact.cpu_hour),
+        memory_gib_hour=_price(fact.memory_gib_hour),
         per_month=_money(fact.mean * MONTH_HOURS),
         budget_used=_money(fact.budget_used) if fact.budget_used > 0 else None,
         problems=[problem[:1024] for problem in fact.problems[:8]],
@@ -80,6 +82,11 @@ def _exact(value: float) -> Quantity:
         return Quantity("0")
     digits = math.floor(math.log10(abs(value)))
     return Quantity(f"{value / 10.0**digits:.5f}e{digits}")
+
+
+def _price(value: float) -> Quantity | None:
+    """A price of one unit: three digits, also above a tenth, where money has cents."""
+    return Quantity(f"{value:.3f}") if 0.1 <= value < math.inf else _money(value)
 
 
 def _money(value: float) -> Quantity | None:

@@ -84,8 +84,8 @@ def _metrics_available(facts: Facts) -> Finding:
     if facts.target is None or not facts.metrics:
         return Finding(ConditionType.METRICS_AVAILABLE, UNKNOWN, Reason.PENDING, "No query was made yet.")
     if unknown := _unknown_metrics(facts):
-        named = "; ".join(f"{fact.name}: {fact.answer.message or fact.reason}" for fact in unknown[:3])
-        more = f" (and {len(unknown) - 3} more)" if len(unknown) > 3 else ""
+        named = " ".join(f"{fact.name}: {(fact.answer.message or fact.reason).rstrip('.')}." for fact in unknown[:3])
+        more = f" And {len(unknown) - 3} more." if len(unknown) > 3 else ""
         return Finding(ConditionType.METRICS_AVAILABLE, FALSE, unknown[0].reason, named + more)
     declared = [fact for fact in facts.metrics if fact.declared]
     if not declared:
@@ -107,7 +107,7 @@ def _metrics_available(facts: Facts) -> Finding:
         ConditionType.METRICS_AVAILABLE,
         TRUE,
         Reason.ALL_METRICS_KNOWN,
-        f"{len(declared)} declared metrics have a number.",
+        f"{len(declared)} of {len(declared)} declared metrics have a number.",
     )
 
 

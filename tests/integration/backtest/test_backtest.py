@@ -139,7 +139,7 @@ def test_one_namespace_can_be_chosen(prometheus: Prometheus, tmp_path: Path) -> 
     [
         (["--namespace", "nowhere"], "no container's usage was found"),
         (["--html", "/nonexistent/report.html", "--namespace", "lab"], "folder that exists"),
-        (["--tenant", "with a blank"], "--prometheus or --tenant"),
+        (["--tenant", "with a blank"], "--prometheus, --tenant or --tenant-header"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_remedy(prometheus: Prometheus, words: list[str], said: str) -> None:

@@ -84,7 +84,7 @@ CASES: dict[str, Values] = {
             "schedule": "@daily",
             "timeZone": "Europe/Paris",
             "days": 30,
-            "format": "html",
+            "formats": ["html", "json"],
             "existingClaim": "reports",
             "retentionDays": 90,
         },

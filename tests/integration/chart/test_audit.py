@@ -36,7 +36,7 @@ def test_the_command_takes_its_arguments(case: str, tmp_path: Path) -> None:
     arguments = [re.sub(r"^(--out|--settings)=.*", rf"\1={tmp_path / 'x'}", one) for one in arguments]
     context = audit.make_context("audit", arguments)
     kept = case == "audit-kept"
-    assert context.params["form"] == ("html" if kept else "md")
+    assert context.params["forms"] == (("html", "json") if kept else ())
     assert context.params["days"] == (30 if kept else 7)
     assert context.params["retention_days"] == (90 if kept else None)
     assert context.params["namespaces"] == (("served-a", "served-b") if kept else ())
@@ -62,9 +62,10 @@ def test_its_pod_is_restricted_and_is_none_of_the_operator_s(case: str) -> None:
     assert ("reports" in mounted) is (case == "audit-kept")
 
 
-def test_pages_of_html_need_a_claim() -> None:
+@pytest.mark.parametrize("formats", [["html"], ["md", "json"]])
+def test_pages_of_html_and_several_formats_need_a_claim(formats: list[str]) -> None:
     with pytest.raises(HelmError, match=r"existingClaim"):
-        render({"audit": {"enabled": True, "format": "html"}})
+        render({"audit": {"enabled": True, "formats": formats}})
 
 
 @pytest.mark.parametrize("schedule", ["daily", "0 6 * *", "0 6 * * 1 2026"])

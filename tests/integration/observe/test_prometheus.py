@@ -146,13 +146,15 @@ async def test_a_huge_answer_stops_at_the_byte_cap(prometheus: Prometheus) -> No
         assert source._breaker.state is BreakerState.CLOSED
 
 
-async def test_what_prometheus_refuses_is_a_bad_query_without_its_words(prometheus: Prometheus) -> None:
+async def test_what_prometheus_refuses_is_a_bad_query_in_its_words_without_series(prometheus: Prometheus) -> None:
     async with source_of(prometheus) as source:
         with pytest.raises(SourceError, match="bad_data") as caught:
             await source.query('up{secret="hidden"', time.time())
         assert caught.value.reason is SourceReason.BAD_QUERY
+        assert "parse error" in caught.value.message
         assert "hidden" not in caught.value.message
-        with pytest.raises(SourceError, match="execution"):
+        await scraped(source, "vllm:num_requests_waiting", at_least=3)
+        with pytest.raises(SourceError, match=r"\[\{…\}, \{…\}\];many-to-many matching not allowed"):
             await source.query("vllm:num_requests_waiting + on () vllm:num_requests_waiting", time.time())
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from testbed.bed import Bed
 from testbed.run import wait_until
+from tests import reading
 
 ROOT = Path(__file__).parents[3]
 NAMESPACE, LEASE_NAMESPACE = "operated", "trimtab-test"
@@ -90,7 +91,7 @@ class Operator:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(how)
-        return self.process.wait(30)
+        return self.process.wait(90)
 
     @property
     def log(self) -> str:
@@ -126,7 +127,7 @@ def operators(crds: Bed, tmp_path: Path) -> Iterator[Callable[..., Operator]]:
 def running(crds: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """One operator for the tests of a module."""
     operator = Operator(crds.kubeconfig, tmp_path_factory.mktemp("operator")).start()
-    until(operator.leads, 30, "the operator leads")
+    until(operator.leads, 90, "the operator leads")
     yield operator
     assert operator.end() == 0, operator.log
 
@@ -142,11 +143,9 @@ class Cluster:
         self.bed.kubectl("apply", "-n", NAMESPACE, "-f", "-", input=json.dumps(items))
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        text = self.bed.kubectl("get", kind, name, "-n", NAMESPACE, "-o", "json", "--ignore-not-found")
-        found: dict[str, Any] = json.loads(text or "{}")
-        return found
+        return reading.one(self.bed, kind, NAMESPACE, name)
 
-    def condition(self, name: str, kind: str, status: str, reason: str = "", seconds: float = 30) -> dict[str, Any]:
+    def condition(self, name: str, kind: str, status: str, reason: str = "", seconds: float = 120) -> dict[str, Any]:
         """The condition, once it has this status (and reason)."""
 
         def look() -> dict[str, Any] | None:
@@ -158,8 +157,8 @@ class Cluster:
         return found
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        text = self.bed.kubectl("get", "events.events.k8s.io", "-n", NAMESPACE, "-o", "json")
-        return [e for e in json.loads(text)["items"] if e.get("regarding", {}).get("name") == name]
+        found = reading.several(self.bed, "events.events.k8s.io", NAMESPACE)
+        return [e for e in found if e.get("regarding", {}).get("name") == name]
 
 
 @pytest.fixture

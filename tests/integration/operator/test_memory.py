@@ -47,7 +47,7 @@ def test_a_successor_goes_on_from_the_checkpoint_and_rebuilds_a_damaged_one(
     def told() -> list[str]:
         return [event["note"] for event in shop.events("kept") if event["reason"] == "CheckpointRebuilt"]
 
-    (note,) = until(told, 30, "the event")
+    (note,) = until(told, 90, "the event")
     assert "learned anew from Prometheus" in note
 
     def rebuilt() -> bool:

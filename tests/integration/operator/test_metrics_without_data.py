@@ -34,7 +34,7 @@ CASES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "no-match": (
         "app_latency_seconds / ignoring (path) app_number",
         "MetricsError",
-        ("refused the query (HTTP 422", "run it by hand"),
+        ("refused the query (HTTP 422", "multiple matches for labels", "correct the query"),
     ),
 }
 WORKLOADS = (*CASES, "dying", "measured")

@@ -24,7 +24,7 @@ def running(crds: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ope
     crds.kubectl("apply", "-f", str(CRDS))
     crds.kubectl("wait", "--for=condition=Established", *(f"crd/{kind}" for kind in KINDS), "--timeout=30s")
     operator = Operator(crds.kubeconfig, tmp_path_factory.mktemp("operator")).start()
-    until(operator.leads, 30, "the operator leads")
+    until(operator.leads, 90, "the operator leads")
     yield operator
     assert operator.end() == 0, operator.log
     crds.kubectl("delete", "crd", *KINDS, "--wait=true", timeout=180)
@@ -50,7 +50,7 @@ def horizontal(name: str) -> dict[str, Any]:
 
 def looked(shop: Cluster, name: str) -> bool:
     """Whether the HPA controller has read the scale of its target."""
-    conditions = shop.get("hpa", name).get("status", {}).get("conditions", [])
+    conditions = shop.get("horizontalpodautoscaler", name).get("status", {}).get("conditions", [])
     return any(c["type"] == "AbleToScale" and c["status"] == "True" for c in conditions)
 
 
@@ -84,14 +84,14 @@ def shaped(shop: Cluster) -> set[str]:
 
 def ticks(running: Operator, count: int = 3) -> None:
     begun = running.ticks()
-    until(lambda: running.ticks() >= begun + count, 30, f"{count} more ticks")
+    until(lambda: running.ticks() >= begun + count, 90, f"{count} more ticks")
 
 
 def test_rule_09_a_real_hpa_keeps_its_replicas_and_is_named(running: Operator, shop: Cluster) -> None:
     shop.apply(deployment("owned"), deployment("free"), horizontal("owned"), outside("owned"), outside("free"))
     message = shop.condition("owned", "Conflicted", "True", "HpaOwnsReplicas")["message"]
     assert "HorizontalPodAutoscaler theirs scales Deployment owned" in message
-    until(lambda: replicas(shop, "free") == 2, 30, "the other workload is scaled")
+    until(lambda: replicas(shop, "free") == 2, 90, "the other workload is scaled")
     until(lambda: looked(shop, "theirs"), 60, "the HPA controller works on it")
     ticks(running)
     found = shop.get("deployment", "owned")
@@ -100,20 +100,20 @@ def test_rule_09_a_real_hpa_keeps_its_replicas_and_is_named(running: Operator, s
     assert "Deployment/owned" not in shaped(shop), "CPU requests are its denominator; they stay"
     shop.bed.kubectl("delete", "hpa", "theirs", "-n", NAMESPACE)
     shop.condition("owned", "Conflicted", "False", "NoConflict")
-    until(lambda: replicas(shop, "owned") == 2, 30, "the workload is scaled once the HPA is gone")
+    until(lambda: replicas(shop, "owned") == 2, 90, "the workload is scaled once the HPA is gone")
 
 
 def test_rule_09_a_scaled_object_keeps_its_replicas_and_is_named(running: Operator, shop: Cluster) -> None:
     shop.apply(deployment("theirs"), deployment("free"), scaled_object("theirs"), outside("theirs"), outside("free"))
     message = shop.condition("theirs", "Conflicted", "True", "KedaOwnsReplicas")["message"]
     assert "ScaledObject theirs scales Deployment theirs" in message
-    until(lambda: replicas(shop, "free") == 2, 30, "the other workload is scaled")
+    until(lambda: replicas(shop, "free") == 2, 90, "the other workload is scaled")
     ticks(running)
     assert replicas(shop, "theirs") == 1
     assert "Deployment/theirs" in shaped(shop), "requests are not KEDA's; they go on"
     shop.bed.kubectl("delete", "scaledobject", "theirs", "-n", NAMESPACE)
     shop.condition("theirs", "Conflicted", "False", "NoConflict")
-    until(lambda: replicas(shop, "theirs") == 2, 30, "the workload is scaled once KEDA is gone")
+    until(lambda: replicas(shop, "theirs") == 2, 90, "the workload is scaled once KEDA is gone")
 
 
 @pytest.mark.parametrize("mode", [None, "InPlaceOrRecreate"])
@@ -123,20 +123,20 @@ def test_rule_09_a_vpa_keeps_the_requests_and_is_named(running: Operator, shop: 
     shop.apply(deployment(theirs), deployment("free"), vertical(theirs, mode), outside(theirs), outside("free"))
     message = shop.condition(theirs, "Conflicted", "True", "VpaOwnsResources")["message"]
     assert f"VerticalPodAutoscaler theirs (mode {mode or 'Auto'}) sets the requests of Deployment {theirs}" in message
-    until(lambda: "Deployment/free" in shaped(shop), 30, "the other workload is shaped")
+    until(lambda: "Deployment/free" in shaped(shop), 90, "the other workload is shaped")
     ticks(running)
     assert f"Deployment/{theirs}" not in shaped(shop)
     assert replicas(shop, theirs) == 2, "replicas are not the VPA's; they go on"
     shop.apply(vertical(theirs, "Off"))
     shop.condition(theirs, "Conflicted", "False", "NoConflict")
-    until(lambda: f"Deployment/{theirs}" in shaped(shop), 30, "the workload is shaped once the VPA is off")
+    until(lambda: f"Deployment/{theirs}" in shaped(shop), 90, "the workload is shaped once the VPA is off")
 
 
 def test_rule_09_somebody_who_keeps_setting_the_profile_back_is_named_and_left_alone(
     running: Operator, shop: Cluster
 ) -> None:
     shop.apply(deployment("app"), outside("app"))
-    until(lambda: "Deployment/app" in shaped(shop), 30, "the workload is shaped")
+    until(lambda: "Deployment/app" in shaped(shop), 90, "the workload is shaped")
     part = '{"name":"app","requests":{"cpu":"%s"},"templateRequests":{"cpu":"100m","memory":"128Mi"}}'
     theirs = '{"spec":{"workloads":{"Deployment/app":{"containers":[' + part % "150m" + "]}}}}"
 

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +76,29 @@ async def test_rule_24_a_decision_is_explained_from_the_journal_of_a_real_cluste
     code, text = await run("explain", owner.key, *where)
     assert code == 0
     assert "There is no TuningJournal of it yet" in text
+
+
+async def test_it_is_a_plugin_of_a_real_kubectl(bed: Bed, client: KubeClient, owner: Owner) -> None:
+    """kubectl finds `kubectl-trimtab` on the PATH, where the package installs it, and asks it for completions."""
+    identities = await record(client, owner)
+    scripts = Path(sys.executable).parent
+    path = os.pathsep.join([str(scripts), str(bed.bin_dir), "/usr/bin", "/bin"])
+    env = {**os.environ, "PATH": path, "KUBECONFIG": str(bed.kubeconfig)}
+
+    async def kubectl(*words: str) -> str:
+        command = [str(bed.bin_dir / "kubectl"), *words]
+        done = await asyncio.to_thread(
+            subprocess.run, command, env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert str(scripts / "kubectl-trimtab") in await kubectl("plugin", "list")
+    found = json.loads(await kubectl("trimtab", "explain", owner.key, "-o", "json"))
+    assert (found["decision"]["id"], found["equal"]) == (identities[0], True)
+    assert "explain" in await kubectl("__complete", "trimtab", "ex")
+    _, text = await run("explain", owner.key, "--kubeconfig", str(bed.kubeconfig))
+    assert await kubectl("trimtab", "explain", owner.key) == text
 
 
 async def test_a_namespace_is_audited_with_its_journals(

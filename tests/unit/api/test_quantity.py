@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from trimtab.api.quantity import Quantity, format_cpu, format_memory, format_number, parse_quantity
+from trimtab.api.quantity import Quantity, format_cpu, format_memory, format_number, format_plain, parse_quantity
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 ADAPTER = TypeAdapter(Quantity)
@@ -71,6 +71,28 @@ def test_a_number_keeps_two_significant_digits(number: float) -> None:
         assert math.isclose(value, number, rel_tol=0.05)
     else:
         assert abs(value) <= 9.3e18
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1.228154304, "1.228154304"),
+        (-0.25, "-0.25"),
+        (134217728.0, "134217728"),
+        (0.0, "0"),
+        (3e-7, "300n"),
+        (2e19, "9223372036854775k"),
+    ],
+)
+def test_an_input_of_a_decision_is_written_as_people_write_numbers(number: float, text: str) -> None:
+    assert format_plain(number, 15) == text
+
+
+@given(FINITE)
+def test_a_plain_number_is_as_exact_as_a_quantity_can_be(number: float) -> None:
+    value = float(ADAPTER.validate_python(format_plain(number, 15)))
+    if 1e-7 < abs(number) < 9e18:
+        assert math.isclose(value, number, rel_tol=1e-13, abs_tol=1e-9)
 
 
 @given(FINITE)

@@ -86,6 +86,18 @@ def test_the_five_most_telling_changes_put_workloads_in_trouble_first_then_what_
     assert (made.changes[1].from_, made.changes[1].to) == ("1", "300m")
 
 
+def test_a_change_is_valued_at_what_the_nodes_of_its_own_pods_cost() -> None:
+    def worth(**cost: str) -> str:
+        shown = {"currency": "USD", "prices": "OpenCost", **cost}
+        (change,) = audited(resource(recommendation=recommended(cpu="500m"), cost=shown)).changes
+        return change.money_per_month
+
+    # Half a core less on each of 2 pods, 730 hours.
+    assert worth(cpuHour="0.1", memoryGibHour="0.01") == "73.00"
+    assert worth() == "23.08"
+    assert worth(cpuHour="0.1", currency="EUR") == "23.08"
+
+
 def test_a_difference_of_a_tenth_is_no_change_and_replicas_count_with_their_pods() -> None:
     assert audited(resource(recommendation=recommended(cpu="950m"))).changes == []
     (change,) = audited(resource(recommendation={"replicas": 1})).changes

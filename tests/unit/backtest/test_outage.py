@@ -54,7 +54,7 @@ async def test_a_short_outage_costs_no_namespace() -> None:
     past = await read(PATIENCE * 0.6, told)
     assert past.unread == {}
     assert list(past.sources) == NAMESPACES
-    assert any("left alone" in line and "Asking again in" in line for line in told), "the breaker opened"
+    assert any("asked less often" in line and "Asking again in" in line for line in told), "the breaker opened"
 
 
 @pytest.mark.parametrize("hours", [1.0, 24.0])

@@ -164,6 +164,7 @@ def test_all_namespaces_are_reported_and_one_where_it_is_named() -> None:
     assert yaml.safe_load(run("audit", "-o", "yaml")[1]) is not None
     assert run("audit", "-n", "shop", "--format", "html")[1].startswith("<!doctype html>")
     assert "needs a folder" in run("audit", "--format", "html")[1]
+    assert "give --out" in run("audit", "--format", "md", "--format", "json")[1]
 
 
 @pytest.mark.usefixtures("fleet")
@@ -178,6 +179,15 @@ def test_reports_are_files_and_old_ones_of_ours_go(tmp_path: Path) -> None:
     names = sorted(path.name.rpartition("-20")[0] for path in tmp_path.iterdir())
     assert names == ["report", "trimtab-audit-lab", "trimtab-audit-shop"]
     assert other.exists()
+
+
+@pytest.mark.usefixtures("fleet")
+def test_in_a_folder_a_report_is_markdown_html_and_json(tmp_path: Path) -> None:
+    assert run("audit", "-n", "shop", "--out", str(tmp_path))[0] == 0
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".html", ".json", ".md"]
+    assert run("audit", "-n", "shop", "--out", str(tmp_path / "json"), "-o", "json")[0] == 0
+    (only,) = (tmp_path / "json").iterdir()
+    assert json.loads(only.read_text())["namespace"] == "shop"
 
 
 def test_journals_that_may_not_be_read_are_a_note_and_a_refusal_is_told(fleet: Server) -> None:

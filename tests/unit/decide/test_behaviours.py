@@ -90,7 +90,7 @@ def test_usage_that_falls_to_a_third_is_followed_down_without_an_overrun(templat
 
 
 def test_a_target_that_no_size_can_meet_never_lowers_a_request() -> None:
-    sim = sized(override={"target": {"value": 3.0}})
+    sim = sized(override={"target": {"value": 3.0}}, tick=60.0)
     sim.run(3 * 3600)
     assert sim.cpu >= 1.0
     assert sim.memory >= 512 * MIB

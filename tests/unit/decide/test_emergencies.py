@@ -60,6 +60,7 @@ def test_an_oom_raise_ignores_freezes_budgets_and_missed_or_unknown_targets() ->
     assert plan.workloads.resizes_today[0] == 1
 
 
+@pytest.mark.long
 def test_memory_never_goes_below_the_last_oom_level_for_seven_days() -> None:
     sim = starved(1.1 * GIB, GIB, container={"limit_below_template": True, "scale_limits": True})
     sim.step()
@@ -197,6 +198,7 @@ def test_a_limit_that_throttling_asked_for_is_not_cut_again() -> None:
     sim.run(600)
     sim.workload = {"replicas_max": 0, "min_history_seconds": 0.0}
     limit = sim.cpu_limit
+    sim.tick = 60.0
     sim.run(3 * 3600)
     assert sim.cpu_limit >= limit * 0.99
     assert Reason.CUT_UNUSED not in {made.reason for made in sim.decisions.values()}

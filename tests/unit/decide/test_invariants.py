@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -263,6 +264,7 @@ def follow(seen: Observation, plan: Plan) -> Observation:
     return replace(seen, workloads=w, containers=c, knobs=k)
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(system, min_size=1, max_size=4), flags)
 def test_no_plan_leaves_the_constraints_whatever_is_observed(ticks: list[Any], obedient: bool) -> None:
@@ -277,6 +279,7 @@ def test_no_plan_leaves_the_constraints_whatever_is_observed(ticks: list[Any], o
         last, now = (seen, plan), now + 15.0
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(system, st.integers(3, 30))
 def test_a_cluster_that_obeys_never_leaves_the_constraints(rows: list[Any], ticks: int) -> None:
@@ -289,6 +292,7 @@ def test_a_cluster_that_obeys_never_leaves_the_constraints(rows: list[Any], tick
         seen = replace(follow(seen, plan), now=now, samples=replace(seen.samples, time=seen.samples.time + 15.0))
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(system, min_size=1, max_size=3))
 def test_inputs_are_never_changed_and_the_same_inputs_give_the_same_outputs(ticks: list[Any]) -> None:

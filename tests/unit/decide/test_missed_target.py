@@ -3,6 +3,8 @@
 import itertools
 from typing import Any
 
+import pytest
+
 from tests.unit.decide.simulator import Simulator, limited
 from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
@@ -61,6 +63,7 @@ def test_the_same_sample_seen_twice_counts_once() -> None:
     assert not sim.decisions
 
 
+@pytest.mark.long
 def test_rule_12_three_futile_raises_are_taken_back_and_the_target_is_called_unreachable() -> None:
     sim = steady(10.0, floor=lambda k: 0.8, service=lambda k: 0.02)
     assert sim.run(3600, until=lambda s: Reason.TARGET_UNREACHABLE in limited(s))
@@ -71,6 +74,7 @@ def test_rule_12_three_futile_raises_are_taken_back_and_the_target_is_called_unr
     held = sim.now
     sim.run(3000)
     assert len(sim.decisions) == 4
+    sim.tick = 60.0
     sim.run(4 * 3600)
     later = [m.time for m in sim.decisions.values() if m.time > held and m.reason is Reason.MOVE_ROLLED_BACK]
     assert len(later) == 2

@@ -49,6 +49,7 @@ def test_replicas_are_told_when_the_load_asks_for_others_and_once_an_hour_at_mos
     assert sim.replicas == 2
 
 
+@pytest.mark.long
 def test_a_usage_that_changes_is_told_anew() -> None:
     sim = sized(workload=ADVISED, **SLOW)
     sim.run(HOUR)

@@ -243,6 +243,7 @@ def test_a_gap_in_the_ticks_is_unknown_time() -> None:
     assert math.isnan(burn(plan)[300.0])
 
 
+@pytest.mark.long
 def test_capacity_is_not_cut_while_a_page_fires_and_is_cut_again_after_it() -> None:
     sim = Simulator(
         rate=lambda t: 2.0, memory_need=100 * MIB, cpu=2.0, replicas=2, workload={"replicas_min": 2, "replicas_max": 2}

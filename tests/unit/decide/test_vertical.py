@@ -12,7 +12,7 @@ from trimtab.api.answers import AnswerKind
 from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
 from trimtab.decide.engine import decide
-from trimtab.decide.observation import Containers, Samples
+from trimtab.decide.observation import Containers, Lever, Samples
 from trimtab.decide.state import State
 from trimtab.decide.tick import Tick
 
@@ -129,7 +129,7 @@ def test_small_differences_are_left_alone() -> None:
 
 
 def test_nothing_is_cut_below_the_least_request_or_the_lower_bound() -> None:
-    sim = Simulator(rate=lambda t: 0.01, memory_need=2 * MIB, workload=FIXED)
+    sim = Simulator(rate=lambda t: 0.01, memory_need=2 * MIB, workload=FIXED, tick=60.0)
     sim.learn_history(24, 0.0005, 2 * MIB)
     sim.run(4 * 3600)
     assert 0.010 <= sim.cpu <= 0.025  # for a day and a half as VPA has it, whose floor is 25m
@@ -301,3 +301,12 @@ def test_a_request_that_was_cut_early_follows_usage_up_again_as_early() -> None:
     load[0] = 40.0
     sim.run(150)
     assert sim.cpu > 2 * low
+
+
+def test_a_request_below_a_minimum_that_was_raised_is_told_as_the_constraint_not_as_usage() -> None:
+    sim = sized(container={"memory_min": 300 * MIB})
+    sim.cpu, sim.memory = 0.12, 240 * MIB
+    sim.run(60)
+    (made,) = (made for made in sim.decisions.values() if made.lever is Lever.MEMORY)
+    assert (made.reason, made.after) == (Reason.OBEYED_CONSTRAINT, 300 * MIB)
+    assert "below its smallest memory request" in made.message

@@ -1,6 +1,7 @@
 """What `trimtab explain` says: numbers, steps, the other levers, what came; and what it lacks."""
 
 import base64
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -174,6 +175,7 @@ def test_without_a_journal_it_is_told_from_the_status_and_what_is_missing() -> N
     assert found.equal is None
     assert found.checks == []
     assert any(says.startswith("arrivalRate was ") for says in found.seen)
+    assert [says for says in found.seen if not re.fullmatch(r"\w+ was -?[0-9.]{1,6}\.", says)] == []
     text = rendered(found)
     assert "From the status alone." in text
     assert "There is no TuningJournal of it yet." in text

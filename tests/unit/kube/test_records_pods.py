@@ -39,6 +39,21 @@ def test_a_pod_tells_its_owner_its_oom_kill_and_how_its_resize_stands() -> None:
     assert record.ready_since == 1767225610.0
 
 
+def test_a_pod_that_no_node_takes_tells_what_the_scheduler_said_first_and_since_when() -> None:
+    said = "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: no victims."
+    scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
+    since = {"lastTransitionTime": "2026-01-01T00:00:10Z"}
+    record = sure(strip.strip_pod(pod(None, "a", status={"conditions": [scheduled | since]})))
+    assert (record.unschedulable, record.unschedulable_since) == (
+        "0/3 nodes are available: 3 Insufficient cpu",
+        1767225610.0,
+    )
+    gated = scheduled | {"reason": "SchedulingGated"}
+    assert sure(strip.strip_pod(pod(None, "a", status={"conditions": [gated]}))).unschedulable == ""
+    placed = scheduled | {"status": "True"}
+    assert sure(strip.strip_pod(pod(None, "a", status={"conditions": [placed]}))).unschedulable == ""
+
+
 @pytest.mark.parametrize("deadline", ["2026-01-01T00:00:00Z", "1767225600", "1767225600.0"])
 def test_a_trial_pod_tells_its_resource_its_knob_and_its_deadline(deadline: Any) -> None:
     raw = pod(

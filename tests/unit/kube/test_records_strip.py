@@ -136,6 +136,7 @@ def test_variables_are_told_apart_as_integers_text_and_references() -> None:
     assert container.env == {"BATCH": "8"}
     assert container.env_opaque == {"TEXT", "SECRET", "TWICE"}
     assert container.env_from == {"SECRET"}
+    assert container.env_repeated == {"TWICE"}
 
 
 def test_the_template_hash_changes_with_requests_and_limits_and_with_nothing_else() -> None:

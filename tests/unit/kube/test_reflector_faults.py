@@ -56,6 +56,21 @@ def test_a_delay_is_never_without_bounds(failures: int, chance: float) -> None:
     assert 0 < backoff.delay(failures, chance) <= 1.5 * backoff.most
 
 
+async def test_a_resumed_watch_of_what_never_changes_may_be_silent_and_is_no_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "trimtab.kube.reflector")
+    async with Mirror() as mirror:
+        await mirror.say(event("ADDED", "a", 1), bookmark(5, ends_list=True), mirror.later(290), END)
+        await mirror.say(mirror.later(90), errors.Unavailable(0, "Timeout"))
+        assert [(record.levelname, "lists anew" in record.message) for record in caplog.records] == [("INFO", True)]
+        assert mirror.reflector.last_error is None
+        await mirror.say(mirror.later(90), errors.Unavailable(0, "Timeout"))  # the list that follows: an outage
+        assert caplog.records[-1].levelname == "WARNING"
+        await mirror.say(event("ADDED", "b", 1), bookmark(6, ends_list=True))
+        assert mirror.names == ["ns/b"]
+
+
 async def test_a_failure_is_logged_once_and_kept_until_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "trimtab.kube.reflector")
     forbidden = errors.Forbidden(403, "Forbidden", "pods is forbidden")

@@ -132,6 +132,18 @@ async def test_rule_18_a_deleted_resource_is_told_once_with_what_becomes_of_its_
     assert house.hands.configs[-1] == {}, "and act may clear what it had"
 
 
+@pytest.mark.parametrize(("gone", "stays"), [("twin", "web"), ("web", "twin")])
+async def test_a_deleted_resource_names_the_other_one_that_tunes_its_workload(
+    house: House, gone: str, stays: str
+) -> None:
+    house.api.items = [resource(), resource("twin", "uid-2", targetRef={"name": "web"})]
+    await house.tick()
+    house.loop.store.gone("shop", gone, "uid-2" if gone == "twin" else "uid-1")
+    await house.tick()
+    ((_, _, note),) = house.scribe.told
+    assert note == f"No longer counts: PerformanceConfig {stays} has the workload."
+
+
 async def test_a_resource_that_can_no_longer_be_read_keeps_what_it_has(house: House) -> None:
     await house.tick()
     house.loop.store.see(resource() | {"spec": {"targetRef": "web"}})

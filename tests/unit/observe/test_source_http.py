@@ -79,12 +79,16 @@ async def test_a_range_that_no_server_answers_is_not_sent(start: float, end: flo
         (504, "", SourceReason.TIMEOUT),
     ],
 )
-async def test_each_status_has_its_reason_and_no_body_is_repeated(status: int, kind: str, reason: SourceReason) -> None:
-    text = json.dumps({"status": "error", "errorType": kind or SECRET, "error": SECRET}).encode()
+async def test_each_status_has_its_reason_and_no_series_are_repeated(
+    status: int, kind: str, reason: SourceReason
+) -> None:
+    said = f'expanding series {{pod="{SECRET}"}}'
+    text = json.dumps({"status": "error", "errorType": kind or SECRET, "error": said}).encode()
     error = await failure(lambda exchange: exchange.send(status, text, Location=f"http://{SECRET}/"))
     assert error.reason is reason
     assert f"HTTP {status}" in error.message
     assert kind in error.message
+    assert ("expanding series" in error.message) == (reason is SourceReason.BAD_QUERY)
 
 
 async def test_a_redirect_is_not_followed() -> None:

@@ -50,11 +50,16 @@ async def test_repeated_503s_open_the_breaker_and_a_good_trial_closes_it() -> No
     time = VirtualTime()
     with http_server(answer) as url:
         async with source_at(url, time) as source:
-            reasons = []
+            reasons, messages = [], []
             for _ in range(4):
                 with pytest.raises(SourceError) as caught:
                     await source.query("up", 1.0)
                 reasons.append(caught.value.reason)
+                messages.append(caught.value.message)
+                time.now += 1.0
+            # Why it fails stays readable, and the same from one tick to the next: it is written into conditions.
+            assert messages[0].startswith("Datasource main can't answer now (HTTP 503)")
+            assert set(messages[1:]) == {f"{messages[0]} It is asked less often until it answers."}
             assert reasons == [SourceReason.SERVER_ERROR, *[SourceReason.CIRCUIT_OPEN] * 3]
             assert circuit_of(source) is BreakerState.OPEN
             assert len(calls) == 5  # three attempts, then two, then none

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.unit.observe_assembly.bench import shop, usage
+from tests.unit.observe_assembly.bench import NOW, SPEC, config, deployment, shop, usage
 from tests.unit.observe_assembly.scene import PODS, Bench
 
 
@@ -41,3 +41,12 @@ async def test_a_declared_metric_without_a_number_is_lost_and_one_without_traffi
     bench.prometheus.answer = lambda text, at: [] if "histogram_quantile" in text else base(text, at)
     later = (await bench.look(now=1_800_000_000.0 + 15)).observation.workloads.metrics_lost[0]
     assert later == 1
+
+
+async def test_pods_that_somebody_scaled_to_zero_have_lost_no_metric_but_others_may_have(bench: Bench) -> None:
+    bench.client.put(deployment(replicas=0))
+    bench.prometheus.answer = lambda text, at: []
+    await bench.start()
+    assert (await bench.look()).observation.workloads.metrics_lost[0] == 0
+    elsewhere = config(SPEC.replace("unit: seconds}", "unit: seconds, scope: Namespace}"), generation=2)
+    assert (await bench.look(elsewhere, now=NOW + 15)).observation.workloads.metrics_lost[0] == 1

@@ -201,6 +201,7 @@ def test_a_resize_that_would_restart_a_container_is_refused_for_that_resource_al
 VARIABLES = [
     ([{"name": "BATCH", "valueFrom": {"fieldRef": {}}}], Reason.KNOB_ENV_VALUE_FROM),
     ([{"name": "BATCH", "value": "many"}], Reason.KNOB_ENV_NOT_INTEGER),
+    ([{"name": "BATCH", "value": "4"}, {"name": "BATCH", "value": "8"}], Reason.KNOB_ENV_NOT_INTEGER),
     ([], Reason.KNOB_ENV_MISSING),
 ]
 

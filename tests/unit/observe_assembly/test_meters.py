@@ -34,7 +34,7 @@ def test_a_query_is_confined_to_the_pods_unless_its_scope_is_the_namespace() -> 
 @pytest.mark.parametrize(
     ("metric", "reason", "says"),
     [
-        ("{name: a, query: 'sum('}", "PromQLInvalid", "Metric a: The query is no PromQL"),
+        ("{name: a, query: 'sum('}", "PromQLInvalid", "The query is no PromQL"),
         ("{name: a, query: 'info(up)'}", "PromQLRefused", "info() reads series"),
         ("{name: a, preset: no-such}", "PresetUnknown", "`trimtab presets` lists them"),
     ],

@@ -184,6 +184,17 @@ async def test_usage_is_unknown_when_most_pods_were_not_measured(bench: Bench) -
     assert seen.observation.samples.cpu.tolist() == [0.3]
 
 
+async def test_a_built_in_metric_without_series_says_that_some_workloads_have_none(bench: Bench) -> None:
+    shop(bench.client)
+    known = usage(PODS)
+    bench.prometheus.answer = lambda text, at: [] if "container_fs" in text else known(text, at)
+    await bench.start()
+    metrics = (await bench.look()).facts["shop/web"].metrics
+    assert metrics["cpuUsage"].kind is AnswerKind.VALUE
+    assert metrics["diskUsage"].kind is AnswerKind.EMPTY
+    assert "containers that used no block device have none" in metrics["diskUsage"].message
+
+
 async def test_stale_samples_are_no_numbers(bench: Bench) -> None:
     shop(bench.client)
     bench.prometheus.answer = usage(PODS, age=300.0)

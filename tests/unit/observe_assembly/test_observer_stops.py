@@ -159,6 +159,28 @@ async def test_a_rollout_and_a_closed_window_freeze_and_say_so(bench: Bench) -> 
     assert {Reason.ROLLOUT_IN_PROGRESS, Reason.WINDOW_CLOSED} <= reasons
 
 
+async def test_pods_that_no_node_takes_for_a_minute_are_told_with_the_scheduler_s_words(bench: Bench) -> None:
+    shop(bench.client)
+    sets = next(iter(bench.client.objects["/apis/apps/v1/replicasets"].values()))
+    waiting = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "0/1 nodes are available: 1 Insufficient cpu.",
+        "lastTransitionTime": "2027-01-15T07:59:30Z",  # half a minute before NOW
+    }
+    bench.client.put(pod(sets, "pod9", ready=False, status={"phase": "Pending", "conditions": [waiting]}))
+    await bench.start()
+    seen = await bench.look()
+    assert Reason.PODS_UNSCHEDULABLE not in {remark.reason for remark in seen.facts["shop/web"].remarks}
+    seen = await bench.look(now=NOW + 30)
+    (said,) = [r.message for r in seen.facts["shop/web"].remarks if r.reason is Reason.PODS_UNSCHEDULABLE]
+    assert said == (
+        "1 of 3 pods of Deployment web find no node (0/1 nodes are available: 1 Insufficient cpu); add room, or lower "
+        "replicas.max or the requests."
+    )
+
+
 async def test_a_limit_range_narrows_the_bounds_and_gives_what_the_template_leaves_out(bench: Bench) -> None:
     bare = template()
     bare["spec"]["containers"][0]["resources"] = {}

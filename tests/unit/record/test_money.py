@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.record.builders import NOW, facts, metric, value
+from trimtab.api.reasons import Reason
 from trimtab.api.resource import parse_config
 from trimtab.record.facts import CostFact, ObjectiveFact, UnitCostFact
 from trimtab.record.metrics import OperatorMetrics
@@ -131,3 +132,16 @@ def test_costs_and_objectives_are_metrics_and_unknown_ones_are_not() -> None:
     assert read("trimtab_slo_attainment", objective="fast") is None
     metrics.forget("shop", "rag", [])
     assert read("trimtab_freed_cpu_cores") is None
+
+
+def test_the_prices_of_the_pods_nodes_are_told_and_what_is_not_known_is_left_out() -> None:
+    told = document(cost=replace(COST, cpu_hour=0.1546, memory_gib_hour=0.0042375))["cost"]
+    assert (told["cpuHour"], told["memoryGibHour"]) == ("0.155", "0.00424")
+    assert "cpuHour" not in document(cost=COST)["cost"]
+
+
+def test_every_decision_that_may_come_is_counted_from_zero() -> None:
+    registry = OperatorMetrics.create().registry
+    for lever in ("Replicas", "CPU", "Memory", "Knob"):
+        for reason in (Reason.RAISED_AFTER_OOM, Reason.SCALED_UP, Reason.CUT_UNUSED, Reason.MOVE_ROLLED_BACK):
+            assert registry.get_sample_value("trimtab_decisions_total", {"lever": lever, "reason": reason}) == 0

@@ -23,9 +23,15 @@ from trimtab.lab.traces import Arrivals, Skipped, TraceError, read_arrivals
 LONGEST = 2 * 3600.0
 """Seconds of a recording that are run, the busiest ones: the loop goes in tenths of a second."""
 BRIDGED = ("surge", "step")
-"""Scenarios that show what the bridge does and what hindsight would have chosen."""
+"""Scenarios that show what the bridge and a trial do, and what hindsight would have chosen."""
 DEFAULT_POLICIES = ("trimtab", "hpa-70", "hpa+vpa")
-WITHOUT = ("trimtab-no-bridge", "trimtab-limits-held", "trimtab-limits-held-no-bridge", HPA_BEST)
+WITHOUT = (
+    "trimtab-no-bridge",
+    "trimtab-limits-held",
+    "trimtab-limits-held-no-bridge",
+    "trimtab-no-knob",
+    HPA_BEST,
+)
 POLICIES = (*policies(), HPA_BEST)
 
 

@@ -222,7 +222,7 @@ def policies() -> dict[str, PolicyMaker]:
     """What is compared, by name.
 
     `-no-bridge` lends nothing. `-limits-held` answers no throttling, so that limits have no standing room for bursts
-    and the bridge's own part shows.
+    and the bridge's own part shows. `-no-knob` lists no knob: no trial holds the replicas while it compares.
     """
 
     def trimtab(**changes: Any) -> Trimtab:
@@ -233,6 +233,7 @@ def policies() -> dict[str, PolicyMaker]:
         "trimtab-no-bridge": partial(trimtab, bridge_seconds=0.0),
         "trimtab-limits-held": partial(trimtab, throttled=1.0),
         "trimtab-limits-held-no-bridge": partial(trimtab, throttled=1.0, bridge_seconds=0.0),
+        "trimtab-no-knob": partial(Trimtab, knobs=False),
         "hpa+vpa": HpaAndVpa,
     }
     return found | {f"hpa-{target}": partial(HpaPolicy, target) for target in HPA_TARGETS}

@@ -39,6 +39,7 @@ def test_levels_change_no_more_often_than_the_ration_allows() -> None:
     assert np.max(per_day) <= SETTINGS.hold_changes + SETTINGS.hold_tokens * 1.5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rate", [0.02, 0.1])
 def test_a_declared_overrun_rate_is_held(rate: float) -> None:
     usage = noisy(10 * DAY, 1.0, 0.3)
@@ -47,6 +48,7 @@ def test_a_declared_overrun_rate_is_held(rate: float) -> None:
     assert realised == pytest.approx(rate, rel=0.35)
 
 
+@pytest.mark.long
 def test_a_declared_rate_of_one_percent_is_held_within_a_quarter_of_a_point_over_a_month() -> None:
     usage = noisy(30 * DAY, 1.0, 0.3, seed=11)
     own, _, _ = levels(usage, 300.0, rate=0.01)

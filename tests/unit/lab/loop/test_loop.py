@@ -5,9 +5,11 @@ import pytest
 
 from tests.unit.lab.loop.small import SMALL, Result, flat, run, surge, trimtab
 from trimtab.api.reasons import Reason
+from trimtab.decide.observation import Lever
 from trimtab.lab.loop.rivals import HpaAndVpa, HpaPolicy
+from trimtab.lab.loop.run import policies
 from trimtab.lab.loop.scenario import Window
-from trimtab.lab.loop.trimtab import EPOCH
+from trimtab.lab.loop.trimtab import EPOCH, Trimtab
 
 FAULT = Window(0.4, 0.7)
 """From the start of the surge to its end."""
@@ -113,3 +115,14 @@ def test_a_deploy_that_costs_twice_the_cpu_is_followed() -> None:
     assert after > before * 1.2
     late = result.series.bad[during(result, Window(0.8, 1.0))]
     assert np.nanmean(late) < 0.02
+
+
+def test_a_trial_is_started_only_where_a_knob_is_listed() -> None:
+    def trials(name: str) -> int:
+        policy = policies()[name]()
+        assert isinstance(policy, Trimtab)
+        run(policy, flat(1500))
+        return sum(decision.lever == Lever.KNOB for decision in policy.decisions.values())
+
+    assert trials("trimtab") > 0
+    assert trials("trimtab-no-knob") == 0
