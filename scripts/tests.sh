@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Every test, in five lanes beside each other: what is tested on clusters mostly waits, so two cores carry them all.
-# Lanes 1 and 2 only compute, and stand back for the others, which have deadlines. Lane 3 works on an API server,
-# lanes 4 and 5 on real pods; each of these has a bed of its own.
+# Every test, in six lanes beside each other: what is tested on clusters mostly waits, so two cores carry them all.
+# Two only compute, and stand back for the others, which have deadlines. Two work on an API server, one of them with
+# whole operators, and two on real pods; each of these has a bed of its own.
 set -uom pipefail
 cd "$(dirname "$0")/.."
 venv=${1:-.venv}
 logs=$(mktemp -d)
 lanes=()
-parts=(decide decide-long unit integration pods-chart pods-acting)
+parts=(decide decide-long unit integration operators pods-chart pods-acting)
 computing=(nice -n 15)
+operators=(tests/integration/operator tests/integration/record)
 chart=(tests/e2e/test_chart.py tests/e2e/test_dashboards.py tests/e2e/test_quickstart.py tests/e2e/test_testbed.py)
 
 part() { # part NAME BED MINUTES ARGS…: run, keep the output, say when it is done
@@ -46,7 +47,8 @@ trap 'kill -- -"$shown" 2>/dev/null; rm -rf "$logs"' EXIT
 progress & shown=$!
 part pods-acting tests-acting 40 "$venv/bin/pytest" tests/e2e -q "${chart[@]/#/--ignore=}" & lanes+=($!)
 part pods-chart tests-chart 40 "$venv/bin/pytest" "${chart[@]}" -q & lanes+=($!)
-part integration tests-api 40 "$venv/bin/pytest" tests/integration -q & lanes+=($!)
+part operators tests-operators 40 "$venv/bin/pytest" "${operators[@]}" -q & lanes+=($!)
+part integration tests-api 40 "$venv/bin/pytest" tests/integration -q "${operators[@]/#/--ignore=}" & lanes+=($!)
 deciding & lanes+=($!)
 part unit unit 40 "${computing[@]}" "$venv/bin/pytest" tests/unit -q --ignore=tests/unit/decide & lanes+=($!)
 wait "${lanes[@]}"

@@ -143,6 +143,7 @@ class Loop:
             self.rooms.memory.note(plan, seen, before if keep else None, self.settings)
             del before
         with self._phase("act"):
+            await self.rooms.recorder.announce(plan.decisions, now)
             outcomes = await self._act(plan, seen)
         with self._phase("record"):
             await self._record(seen, plan, outcomes, now)

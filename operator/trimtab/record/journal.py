@@ -37,6 +37,10 @@ class Journal:
             while len(known) > KEPT_DECISIONS:
                 known.popitem()
 
+    def knows(self, decision: Decision) -> bool:
+        """Whether it was noted before, with whatever outcome."""
+        return decision.id in self._by_key.get(decision.workload, ())
+
     def of(self, key: str, since: float = 0.0) -> list[Decision]:
         """Decisions of a resource made at or after `since` (Unix seconds), newest first."""
         return [decision for decision in self._by_key.get(key, {}).values() if decision.time >= since]

@@ -22,13 +22,24 @@ from trimtab.record.events import EventRecorder, Regarding
 from trimtab.record.facts import AlertFact, Facts
 from trimtab.record.journal import Journal, amount, lever_name
 from trimtab.record.metrics import OperatorMetrics
-from trimtab.record.status import DAY, NUMBERS_EVERY, Written, build, document_of, numbers_every, worth_writing
+from trimtab.record.status import (
+    DAY,
+    NUMBERS_EVERY,
+    Written,
+    build,
+    document_of,
+    numbers_every,
+    with_moves,
+    worth_writing,
+)
 
 _log = logging.getLogger(__name__)
 
 CONCURRENCY = 8
 BUDGET_SECONDS = 10.0
 """Time for writing in one tick; what is left over is written in the next ones, the longest unwritten first."""
+ANNOUNCE_SECONDS = 2.0
+"""Time in which new moves are written before they are carried out: an emergency waits no longer for a record of it."""
 _OUTCOME_REASONS = {
     OutcomeState.KEPT: Reason.MOVE_KEPT,
     OutcomeState.ROLLED_BACK: Reason.MOVE_ROLLED_BACK,
@@ -60,6 +71,7 @@ class Recorder:
     metrics: OperatorMetrics
     may_write: Callable[[bool], Awaitable[bool]]
     write_seconds: float = 5.0
+    announce_seconds: float = ANNOUNCE_SECONDS
     clock: Callable[[], float] = time.monotonic
     privacy: Privacy = field(default_factory=Privacy)
     """What texts of a status may show."""
@@ -74,6 +86,7 @@ class Recorder:
         """Take over what an earlier process said of a resource."""
         self._meet(key, uid)
         self._conditions[key] = list(status.conditions)
+        self._written[key] = Written(document_of(status), -math.inf)
         # Oldest first: `note` puts each on top.
         self.journal.note(sorted(decisions, key=lambda decision: decision.time))
 
@@ -81,6 +94,29 @@ class Recorder:
         """The status that was last written of a resource; None before the first one."""
         written = self._written.get(key)
         return PerformanceConfigStatus.model_validate(written.document) if written is not None else None
+
+    async def announce(self, decisions: Iterable[Decision], now: float) -> None:
+        """Write new moves into the statuses before they are carried out.
+
+        A process that dies between a write to pods and the next status leaves to its successor what it has to go on
+        with and to watch. What can't be written in time is told by `record`, after the fact.
+        """
+        moves: dict[str, list[Decision]] = {}
+        for decision in decisions:
+            if decision.outcome is OutcomeState.PENDING and not self.journal.knows(decision):
+                moves.setdefault(decision.workload, []).append(decision)
+        gate = asyncio.Semaphore(CONCURRENCY)
+
+        async def one(key: str, written: Written, new: list[Decision]) -> None:
+            async with gate:
+                await self._put(key, with_moves(written.document, new), now, urgent=True)
+
+        known = ((key, self._written.get(key), new) for key, new in moves.items())
+        try:
+            async with asyncio.timeout(self.announce_seconds):
+                await asyncio.gather(*(one(key, written, new) for key, written, new in known if written is not None))
+        except TimeoutError:
+            _log.warning("new moves could not be written before they are carried out", extra={"moves": len(moves)})
 
     async def record(self, facts: Mapping[str, Facts], decisions: Iterable[Decision], now: float) -> None:
         """Say what is new about every resource. One resource's failure never stops the others."""
@@ -147,26 +183,30 @@ class Recorder:
     async def _write(self, facts: Facts, document: dict[str, Any], now: float) -> None:
         if not worth_writing(self._written.get(facts.key), document, now, numbers_every(len(self._uids))):
             return
-        if not await self.may_write(any(alert.changed for alert in facts.alerts)):
+        await self._put(facts.key, document, now, urgent=any(alert.changed for alert in facts.alerts))
+
+    async def _put(self, key: str, document: dict[str, Any], now: float, *, urgent: bool) -> None:
+        if not await self.may_write(urgent):
             return
-        path = resource_path(GROUP, VERSION, CONFIG_PLURAL, facts.namespace, facts.name, "status")
+        namespace, _, name = key.partition("/")
         body = {
             "apiVersion": API_VERSION,
             "kind": CONFIG_KIND,
             # The uid makes the write fail for a namesake that was created in the meantime.
-            "metadata": {"name": facts.name, "namespace": facts.namespace, "uid": facts.uid},
+            "metadata": {"name": name, "namespace": namespace, "uid": self._uids[key]},
             "status": self.privacy.cleaned(document, texts=TEXTS),
         }
+        path = resource_path(GROUP, VERSION, CONFIG_PLURAL, namespace, name, "status")
         try:
             await self.client.apply(path, body, force=True, timeout_seconds=self.write_seconds)
         except NotFound:
             return
         except KubeError as error:
             self.metrics.errors.labels("status").inc()
-            _log.warning("status not written", extra={"resource": facts.key, "error": str(error)})
+            _log.warning("status not written", extra={"resource": key, "error": str(error)})
             return
         self.metrics.writes.labels("status").inc()
-        self._written[facts.key] = Written(document, now)
+        self._written[key] = Written(document, now)
 
     async def _tell_decision(self, regarding: Regarding, decision: Decision, now: float) -> None:
         before, after = amount(decision.lever, decision.before), amount(decision.lever, decision.after)

@@ -27,7 +27,7 @@ from trimtab.api.status import (
 )
 from trimtab.decide.plan import Decision
 from trimtab.record.facts import AlertFact, Facts, ObjectiveFact
-from trimtab.record.journal import amount, iso, lever_name, to_status
+from trimtab.record.journal import KEPT_DECISIONS, amount, iso, lever_name, to_status
 from trimtab.record.money import cost_of, money, savings_of
 from trimtab.record.verdicts import verdicts
 
@@ -176,6 +176,14 @@ def document_of(status: PerformanceConfigStatus) -> dict[str, Any]:
     while document["decisions"] and _size(document) > MAX_BYTES:
         document["decisions"].pop()
     return document
+
+
+def with_moves(document: Mapping[str, Any], decisions: list[Decision]) -> dict[str, Any]:
+    """A status that was written, with new decisions on top of those that it shows."""
+    status = PerformanceConfigStatus.model_validate(document)
+    newest = sorted(decisions, key=lambda decision: decision.time, reverse=True)
+    shown = [*(to_status(decision) for decision in newest), *status.decisions][:KEPT_DECISIONS]
+    return document_of(status.model_copy(update={"decisions": shown, "summary": summary(newest)}))
 
 
 def _size(document: Mapping[str, Any]) -> int:

@@ -73,6 +73,24 @@ def test_pods_of_the_operator_and_of_prometheus_are_admitted_where_restricted_is
         helm("uninstall", "trimtab", "-n", NAMESPACE, bed=prepared)
 
 
+def remove_crds(bed: Bed) -> None:
+    """Remove our CRDs with all that is of their kinds.
+
+    The API server's own clean-up of a CRD that was young now and then waits for minutes though nothing of its kind is
+    left; then its finalizer is taken off.
+    """
+    there = [name for name in CRDS if f"/{name}\n" in bed.kubectl("get", "crd", "--output=name")]
+    for name in there:
+        bed.kubectl("delete", name, "--all", "--all-namespaces", check=False)
+    if there:
+        bed.kubectl("delete", "crd", *there, "--wait=false")
+        names = [f"crd/{name}" for name in there]
+        bed.kubectl("wait", *names, "--for=delete", "--timeout=20s", check=False, timeout=90)
+        for name in bed.kubectl("get", *names, "--ignore-not-found", "--output=name").split():
+            bed.kubectl("patch", name, "--type=merge", '--patch={"metadata":{"finalizers":null}}', check=False)
+        bed.kubectl("wait", *names, "--for=delete", "--timeout=60s", timeout=90)
+
+
 @pytest.fixture
 def clean(own_cluster: Bed) -> Iterator[Bed]:
     """No CRD, no release, namespaces for two installs and for a workload. The bed is nobody else's: they stay."""
@@ -81,7 +99,7 @@ def clean(own_cluster: Bed) -> Iterator[Bed]:
         for release, where in (("trimtab", "chart-one"), ("other", "chart-two")):
             if any(r["name"] == release for r in json.loads(helm("list", "-n", where, "-ojson", bed=own_cluster))):
                 helm("uninstall", release, "-n", where, bed=own_cluster)
-        own_cluster.kubectl("delete", "crd", *CRDS, "--ignore-not-found", timeout=180)
+        remove_crds(own_cluster)
 
     spaces = [namespace(name) for name in ("chart-one", "chart-two", "shop")]
     own_cluster.kubectl("apply", "--filename=-", input=yaml.safe_dump_all(spaces))

@@ -211,6 +211,7 @@ class Scribe:
         self.told: list[tuple[str, Reason, str]] = []
         self.recorded: list[Mapping[str, Told]] = []
         self.decisions: list[Decision] = []
+        self.announced: list[Decision] = []
         self.known: list[Decision] = []
         self.failure: Exception | None = None
 
@@ -224,6 +225,9 @@ class Scribe:
 
     async def tell(self, facts: Told, reason: Reason, note: str, _now: float) -> None:
         self.told.append((facts.key, reason, note))
+
+    async def announce(self, decisions: tuple[Decision, ...], _now: float) -> None:
+        self.announced.extend(decisions)
 
     async def record(self, facts: Mapping[str, Told], decisions: tuple[Decision, ...], _now: float) -> None:
         if self.failure is not None:

@@ -260,3 +260,13 @@ async def test_replicas_that_were_written_are_known_to_observe_and_refused_ones_
     await house.tick()
     assert house.eyes.written == [(KEY, 3.0)]
     assert house.scribe.recorded[-1][KEY].outcomes == tuple(house.hands.outcomes)
+
+
+async def test_what_was_decided_is_announced_before_it_is_carried_out(house: House) -> None:
+    """Whatever ends the process while it acts, its successor knows what was begun."""
+    house.eyes.container = {"oom_at": house.now + 14, "oom_limit": 512.0 * 2**20}
+    house.hands.failure = RuntimeError("killed")
+    with pytest.raises(RuntimeError, match="killed"):
+        await house.tick()
+    assert [made.reason for made in house.scribe.announced] == [Reason.RAISED_AFTER_OOM]
+    assert house.scribe.recorded == []

@@ -1,7 +1,10 @@
 """The recorder writes what is new, once, and one resource's failure never stops the others."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from tests.unit.record.builders import NOW, alert, decision, facts, metric
 from trimtab.api.reasons import Reason
@@ -135,6 +138,71 @@ async def test_after_a_restart_times_and_decisions_go_on() -> None:
     await second.record({"shop/rag": facts()}, [], NOW + 60)
     assert api.statuses[-1]["status"]["conditions"] == api.statuses[0]["status"]["conditions"]
     assert [d["id"] for d in api.statuses[-1]["status"]["decisions"]] == ["d1"]
+
+
+async def test_a_new_move_stands_in_the_status_before_it_is_carried_out_and_is_told_once_after_it() -> None:
+    """A process that dies while it changes pods leaves to its successor what it has to go on with and to watch."""
+    api = Api()
+    tell = recorder(api)
+    await tell.record({"shop/rag": facts()}, [], NOW)
+    before = api.statuses[-1]["status"]
+    await tell.announce([decision()], NOW + 15)
+    status = api.statuses[-1]["status"]
+    assert [(d["id"], d["outcome"]) for d in status["decisions"]] == [("d1", "Pending")]
+    assert "CutUnused" in status["summary"]
+    assert {key: value for key, value in status.items() if key not in ("decisions", "summary")} == {
+        key: value for key, value in before.items() if key not in ("decisions", "summary")
+    }
+    assert api.events == []
+    await tell.record({"shop/rag": facts()}, [decision()], NOW + 15)
+    assert [e["reason"] for e in api.events] == ["CutUnused"]
+
+
+async def test_a_move_that_was_told_or_only_recommended_is_not_announced() -> None:
+    api = Api()
+    tell = recorder(api)
+    await tell.record({"shop/rag": facts()}, [decision()], NOW)
+    await tell.announce([decision(), replace(decision(), id="d2", outcome=OutcomeState.RECOMMENDED)], NOW + 15)
+    assert len(api.statuses) == 1
+
+
+async def test_the_first_move_after_a_restart_is_announced_too() -> None:
+    api = Api()
+    first = recorder(api)
+    await first.record({"shop/rag": facts()}, [], NOW)
+    second = recorder(api)
+    second.resume("shop/rag", "uid-1", PerformanceConfigStatus.model_validate(api.statuses[-1]["status"]), [])
+    await second.announce([decision()], NOW + 15)
+    assert [d["id"] for d in api.statuses[-1]["status"]["decisions"]] == ["d1"]
+
+
+@pytest.mark.parametrize("fault", [Unavailable(503, "down"), NotFound(404, "gone")])
+async def test_an_announcement_that_fails_stops_no_move(fault: KubeError) -> None:
+    api = Api()
+    tell = recorder(api)
+    await tell.record({"shop/rag": facts()}, [], NOW)
+    api.refuse["rag"] = fault
+    await tell.announce([decision()], NOW + 15)
+    api.refuse.clear()
+    await tell.record({"shop/rag": facts()}, [decision()], NOW + 15)
+    assert [d["id"] for d in api.statuses[-1]["status"]["decisions"]] == ["d1"]
+
+
+async def test_an_announcement_that_takes_long_is_given_up() -> None:
+    """A raise after an OOM kill does not wait for a slow API server."""
+    api, asked = Api(), asyncio.Event()
+
+    async def may_write(urgent: bool) -> bool:
+        if asked.is_set():
+            await asyncio.Event().wait()
+        return urgent or True
+
+    tell = recorder(api, announce_seconds=0.01)
+    await tell.record({"shop/rag": facts()}, [], NOW)
+    tell.may_write = may_write
+    asked.set()
+    await tell.announce([decision()], NOW + 15)
+    assert len(api.statuses) == 1
 
 
 async def test_a_resource_created_anew_under_the_same_name_gets_a_status_of_its_own() -> None:
