@@ -299,16 +299,16 @@ class Loop:
 
 def _farewell(gone: Facts, told: Mapping[str, Facts]) -> str:
     """What becomes of the workload of a resource that was deleted."""
-    spec, namespace = gone.spec, gone.key.partition("/")[0]
-    for key, other in told.items():
+    spec = gone.spec
+    for other in told.values():
         # Right after the deletion the one that counts is no longer held back by an older one.
         if (
             spec is not None
             and other.spec is not None
-            and key.partition("/")[0] == namespace
+            and other.namespace == gone.namespace
             and other.spec.target_ref == spec.target_ref
             and (other.hold is None or other.hold.reason is not Reason.OLDER_CONFIG_WINS)
         ):
-            return f"No longer counts: PerformanceConfig {key.partition('/')[2]} has the workload."
+            return f"No longer counts: PerformanceConfig {other.name} has the workload."
     fate = "running pods go back to it too" if spec is not None and spec.on_delete == "Revert" else "running pods stay"
     return f"No longer tuned: new pods follow the template, {fate}."

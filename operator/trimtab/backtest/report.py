@@ -11,7 +11,7 @@ from trimtab.backtest.notes import notes
 from trimtab.backtest.owners import shown
 from trimtab.backtest.reader import Past
 from trimtab.backtest.replay import GIB, TODAY, Judged, Result, Verdict
-from trimtab.backtest.workloads import OWN, PEER, kills, money, ooms, saved, workload_columns, workloads
+from trimtab.backtest.workloads import OWN, SIZED_BY, kills, money, ooms, saved, workload_columns, workloads
 from trimtab.decide.columns import F8
 from trimtab.decide.settings import Settings
 from trimtab.lab.report.page import page
@@ -79,10 +79,10 @@ def rows(result: Result) -> list[dict[str, Any]]:
                 "name": one.track.name,
                 "kind": one.track.workload.kind,
                 "resource": resource,
-                **{policy: amount(resource, of(policy, "level")) for policy in (TODAY, OWN, PEER)},
+                **{policy: amount(resource, of(policy, "level")) for policy in SIZED_BY},
                 "saved": saved(one),
-                **{f"overrun_{policy}": of(policy, "overrun") for policy in (TODAY, OWN, PEER)},
-                **{f"ooms_{policy}": of(policy, "ooms") for policy in (TODAY, OWN, PEER)},
+                **{f"overrun_{policy}": of(policy, "overrun") for policy in SIZED_BY},
+                **{f"ooms_{policy}": of(policy, "ooms") for policy in SIZED_BY},
                 "changes_per_day": of(OWN, "changes_per_day"),
                 "gap": one.gap,
             }

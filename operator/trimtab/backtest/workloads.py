@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from trimtab.backtest.owners import Workload, shown
-from trimtab.backtest.replay import TODAY, Judged, Result, Verdict
+from trimtab.backtest.replay import POLICIES, TODAY, Judged, Result, Verdict
 from trimtab.lab.report.tables import MISSING, Column, rate
 
-OWN, PEER = "trimtab", "vpa"
+OWN, PEER = POLICIES
 SIZED_BY = (TODAY, OWN, PEER)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from trimtab.api.privacy import Privacy
 from trimtab.api.settings import OperatorSettings, SettingsError, load_settings
 from trimtab.audit.collect import Gathered, collect
 from trimtab.audit.keep import file_name, prune
@@ -92,7 +91,7 @@ def reported(
 ) -> Report:
     """The report of one namespace without personal data."""
     made = report(namespace, gathered, at, days=days, settings=settings)
-    privacy = Privacy(frozenset((*settings.privacy.labels, *labels))) if settings else privacy_of(labels)
+    privacy = privacy_of(labels, settings.privacy.labels) if settings else privacy_of(labels)
     plain = made.model_copy(update={"notes": [*(notes or []), *made.notes]}).model_dump(mode="json", by_alias=True)
     return Report.model_validate(privacy.cleaned(plain))
 

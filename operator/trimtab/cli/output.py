@@ -44,9 +44,9 @@ def labels_option() -> Callable[[_Command], _Command]:
     )
 
 
-def privacy_of(labels: Iterable[str]) -> Privacy:
-    """What may be shown: values of the default labels and of these."""
-    return Privacy(frozenset((*DEFAULT_LABELS, *labels)))
+def privacy_of(labels: Iterable[str], usual: Iterable[str] = DEFAULT_LABELS) -> Privacy:
+    """What may be shown: values of the usual labels and of these."""
+    return Privacy(frozenset((*usual, *labels)))
 
 
 def document(content: Any, form: str) -> str:

@@ -83,8 +83,9 @@ class AlertPlan(Table):
     since: F8 = column("f8", NAN)
     """Unix time since when it is in this state."""
     cleared_since: F8 = column("f8", NAN)
-    breach_since: F8 = column("f8", NAN)
     """Unix time since when a firing alert is back inside; NaN otherwise."""
+    breach_since: F8 = column("f8", NAN)
+    """Unix time since when it is past its threshold, gaps in the data included; NaN: it is not."""
     changed: B1 = column(bool, False)
     """An alert began to fire, resolved, or lost its data while firing: an event is due."""
 

@@ -58,15 +58,13 @@ def _advance(t: Tick, w: int, trial: Trial) -> Trial | None:
     elapsed = now - trial.ready_at
     by_cost = made.inputs.get("byCost", 0.0) == 1.0
     enough = (trial.cost if by_cost else trial.latency).count >= settings.trial_samples
-    if not enough and _load_gone(t, w, made):
-        # Nothing else is saved while a trial runs: one that can't be judged any more must not hold the peak's pods.
+    over = elapsed >= length * (1 + trial.looks)
+    # Nothing else is saved while a trial runs: one whose load will hardly be back must not hold the peak's pods.
+    if not enough and _load_below(t, w, made, settings.trial_load if over else settings.trial_load_gone):
         _abandon(t, w, k, made, length)
         return None
-    if elapsed < length * (1 + trial.looks):
+    if not over:
         return trial
-    if not enough and _idle(t, w, made):
-        _abandon(t, w, k, made, length)
-        return None
     if not enough and elapsed < patience:
         return trial
     return _verdict(t, w, k, trial, by_cost, last=elapsed + length > patience)
@@ -95,7 +93,9 @@ def _sample(t: Tick, w: int, k: int, trial: Trial) -> Trial:
     """Take this tick's pair of numbers in; the warm-up is left out, a block that is full counts as one sample."""
     seen, now, judge = t.seen.knobs, t.seen.now, int(t.signals.judge[w])
     warm = now - trial.ready_at >= t.settings.trial_skip * float(t.seen.workloads.trial_seconds[w])
-    if not warm or not t.seen.workloads.due[w] or t.signals.no_traffic[w] or _idle(t, w, trial.decision):
+    if not warm or not t.seen.workloads.due[w] or t.signals.no_traffic[w]:
+        return trial
+    if _load_below(t, w, trial.decision, t.settings.trial_load):  # what is best now may be worst under load
         return trial
     block = int((now - trial.ready_at) // _block(t, w))
     if block != trial.block:
@@ -120,15 +120,9 @@ def _sample(t: Tick, w: int, k: int, trial: Trial) -> Trial:
     return replace(trial, filling=filling)
 
 
-def _idle(t: Tick, w: int, made: Decision) -> bool:
-    """Whether the load fell far below that at which the value is to help: what is best now may be worst then."""
-    rate, began = float(t.seen.workloads.arrival_rate[w]), made.inputs.get("arrivalRate", NAN)
-    return rate < t.settings.trial_load * began
-
-
-def _load_gone(t: Tick, w: int, made: Decision) -> bool:
-    """Whether so little is left of the load that it will hardly be back before the trial ends."""
-    return float(t.seen.workloads.arrival_rate[w]) < t.settings.trial_load_gone * made.inputs.get("arrivalRate", NAN)
+def _load_below(t: Tick, w: int, made: Decision, share: float) -> bool:
+    """Whether less than so much is left of the load at which the value is to help."""
+    return float(t.seen.workloads.arrival_rate[w]) < share * made.inputs.get("arrivalRate", NAN)
 
 
 def _abandon(t: Tick, w: int, k: int, made: Decision, length: float) -> None:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,7 @@ def time_and_value(file: Path) -> Samples | None:
     if len(first[1]) != 2:
         return None
     found: list[tuple[float, float, int]] = []
-    for line, row in lines if _is_header(first[1]) else _chain(first, lines):
+    for line, row in lines if _is_header(first[1]) else chain((first,), lines):
         if len(row) != 2:
             raise TraceError(file, line, f"has {len(row)} columns instead of 2; correct or remove the line")
         found.append((moment(file, line, row[0]), number(file, line, row[1]), line))
@@ -142,11 +143,6 @@ def time_and_value(file: Path) -> Samples | None:
 def _is_header(row: Sequence[str]) -> bool:
     """Whether the first line names columns: neither its time nor its value starts as one does."""
     return not any(cell.strip()[:1].isdigit() for cell in row[:2])
-
-
-def _chain(first: Line, rest: Iterator[Line]) -> Iterator[Line]:
-    yield first
-    yield from rest
 
 
 def stray(times: F8, lines: I8) -> tuple[int, float]:

@@ -1,7 +1,7 @@
 """What one workload costs now: compute, storage and API tokens, an hour."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from statistics import fmean
 
 from trimtab.api.answers import REASONS, Answer, AnswerKind, no_value
@@ -84,8 +84,10 @@ def spend(view: View, asker: Asker, book: PriceBook, bill: float, now: float) ->
         return Spent(cost.currency, source, problems=(problem,))
     problems = list(prices.suspect)
     compute, cores, memory = _compute(view, prices, now)
-    storage, lost = _storage(view, prices, book.storage(view.source, view.config.namespace))
-    problems += _dear(view, prices, book.storage(view.source, view.config.namespace))
+    claims = {claim for pod in (*view.live, *view.live_trials) for claim in pod.claims}
+    sizes = book.storage(view.source, view.config.namespace)
+    storage, lost = _storage(claims, prices, sizes)
+    problems += _dear(claims, prices, sizes)
     if lost:
         problems.append(f"The size of claim {lost} is not known; scrape kube-state-metrics, or the kubelets' /metrics.")
     api, doubts = _api(view, asker, now)
@@ -158,9 +160,8 @@ def _known(amount: float) -> float:
     return 0.0 if math.isnan(amount) else amount
 
 
-def _storage(view: View, prices: Prices, storage: Storage | None) -> tuple[float, str]:
+def _storage(claims: Set[str], prices: Prices, storage: Storage | None) -> tuple[float, str]:
     """What the claims cost, each once; a claim whose size is not known."""
-    claims = {claim for pod in (*view.live, *view.live_trials) for claim in pod.claims}
     if not claims:
         return 0.0, ""
     if storage is None:
@@ -172,10 +173,10 @@ def _storage(view: View, prices: Prices, storage: Storage | None) -> tuple[float
     return math.fsum(storage.size[claim] / GIB * storage.price.get(claim, otherwise) for claim in claims), ""
 
 
-def _dear(view: View, prices: Prices, storage: Storage | None) -> list[str]:
+def _dear(claims: Set[str], prices: Prices, storage: Storage | None) -> list[str]:
     """The first claim whose volume has a price that can't be right, in a sentence."""
     usual, known = prices.static.storage_gib_hour, storage.price if storage is not None else {}
-    for claim in sorted({claim for pod in (*view.live, *view.live_trials) for claim in pod.claims} & known.keys()):
+    for claim in sorted(claims & known.keys()):
         if off(known[claim], usual):
             return [
                 f"pv_hourly_cost of claim {claim} is {known[claim]:.3g} a GiB-hour, {known[claim] / usual:.2g} times "

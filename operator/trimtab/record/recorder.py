@@ -107,14 +107,14 @@ class Recorder:
                 moves.setdefault(decision.workload, []).append(decision)
         gate = asyncio.Semaphore(CONCURRENCY)
 
-        async def one(key: str, written: Written, new: list[Decision]) -> None:
+        async def one(key: str, new: list[Decision]) -> None:
             async with gate:
-                await self._put(key, with_moves(written.document, new), now, urgent=True)
+                if (status := self.last(key)) is not None:
+                    await self._put(key, with_moves(status, new), now, urgent=True)
 
-        known = ((key, self._written.get(key), new) for key, new in moves.items())
         try:
             async with asyncio.timeout(self.announce_seconds):
-                await asyncio.gather(*(one(key, written, new) for key, written, new in known if written is not None))
+                await asyncio.gather(*(one(key, new) for key, new in moves.items()))
         except TimeoutError:
             _log.warning("new moves could not be written before they are carried out", extra={"moves": len(moves)})
 

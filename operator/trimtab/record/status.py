@@ -178,9 +178,8 @@ def document_of(status: PerformanceConfigStatus) -> dict[str, Any]:
     return document
 
 
-def with_moves(document: Mapping[str, Any], decisions: list[Decision]) -> dict[str, Any]:
-    """A status that was written, with new decisions on top of those that it shows."""
-    status = PerformanceConfigStatus.model_validate(document)
+def with_moves(status: PerformanceConfigStatus, decisions: list[Decision]) -> dict[str, Any]:
+    """The document of a status with new decisions on top of those that it shows."""
     newest = sorted(decisions, key=lambda decision: decision.time, reverse=True)
     shown = [*(to_status(decision) for decision in newest), *status.decisions][:KEPT_DECISIONS]
     return document_of(status.model_copy(update={"decisions": shown, "summary": summary(newest)}))

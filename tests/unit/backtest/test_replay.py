@@ -20,6 +20,7 @@ from trimtab.decide.columns import F8
 from trimtab.lab.peers.vpa_updater import Vpa
 from trimtab.lab.report.document import encode
 from trimtab.lab.traces import Usage
+from trimtab.lab.vertical.replay import Told, untold
 
 WEB = Workload("shop", "Deployment", "web")
 DAYS = 6
@@ -115,7 +116,7 @@ def test_a_recording_that_a_policy_has_no_answer_to_is_named_and_the_others_are_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Odd(Vpa):
-        def cpu(self, usages: Sequence[Usage]) -> list[F8]:
+        def cpu(self, usages: Sequence[Usage], told: Told = untold) -> list[F8]:
             levels = super().cpu(usages)
             for usage, one in zip(usages, levels, strict=True):
                 if "odd" in usage.name:

@@ -14,14 +14,14 @@ recommendation, which holds for an hour, and the sample. Nor what holds before t
 largest sample with the margin.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from trimtab.decide.columns import B1, F8, I8
 from trimtab.decide.histogram import Buckets
 from trimtab.lab.traces import ResourceName, Usage
-from trimtab.lab.vertical.replay import Grid, stepwise, untold
+from trimtab.lab.vertical.replay import Grid, Told, stepwise, untold
 
 WINDOW = 300.0
 HALF_LIFE = {"cpu": 12 * 3600.0, "memory": 48 * 3600.0}
@@ -65,12 +65,8 @@ class Autopilot:
 
     name = "autopilot"
 
-    def cpu(self, usages: Sequence[Usage]) -> list[F8]:
+    def cpu(self, usages: Sequence[Usage], told: Told = untold) -> list[F8]:
         """Limits in force, cores."""
-        return self.cpu_told(usages, untold)
-
-    def cpu_told(self, usages: Sequence[Usage], told: Callable[[float], None]) -> list[F8]:
-        """The same, for a run that somebody watches."""
         return stepwise(lambda grid: AutopilotRun(grid, "cpu"), usages, told)
 
     def memory(self, grid: Grid) -> "AutopilotRun":

@@ -6,7 +6,7 @@ import numpy as np
 
 from trimtab.decide.columns import B1, F8
 from trimtab.lab.traces import Usage
-from trimtab.lab.vertical.replay import Grid
+from trimtab.lab.vertical.replay import Grid, Told, untold
 
 HOUR = 3600.0
 _LEAST = 1e-9
@@ -27,7 +27,7 @@ class Oracle:
     name = "oracle"
     hindsight = True
 
-    def cpu(self, usages: Sequence[Usage]) -> list[F8]:
+    def cpu(self, usages: Sequence[Usage], told: Told = untold) -> list[F8]:
         """Levels in force, cores."""
         return [hourly_peaks(u.times, u.values) for u in usages]
 

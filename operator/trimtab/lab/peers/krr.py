@@ -7,13 +7,13 @@ points, or when scoring starts if that is earlier. Between two runs nobody answe
 after a gap longer than its history, the first run takes what was seen before the gap.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from trimtab.decide.columns import B1, F8
 from trimtab.lab.traces import DAY, ResourceName, Usage
-from trimtab.lab.vertical.replay import Grid, stepwise, untold
+from trimtab.lab.vertical.replay import Grid, Told, stepwise, untold
 
 HISTORY = 336 * 3600.0
 STEP = 75.0
@@ -49,12 +49,8 @@ class Krr:
 
     name = "krr"
 
-    def cpu(self, usages: Sequence[Usage]) -> list[F8]:
+    def cpu(self, usages: Sequence[Usage], told: Told = untold) -> list[F8]:
         """Requests in force, cores."""
-        return self.cpu_told(usages, untold)
-
-    def cpu_told(self, usages: Sequence[Usage], told: Callable[[float], None]) -> list[F8]:
-        """The same, for a run that somebody watches."""
         return stepwise(lambda grid: KrrRun(grid, "cpu"), usages, told)
 
     def memory(self, grid: Grid) -> "KrrRun":

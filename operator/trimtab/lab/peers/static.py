@@ -6,7 +6,7 @@ import numpy as np
 
 from trimtab.decide.columns import B1, F8
 from trimtab.lab.traces import Usage
-from trimtab.lab.vertical.replay import Grid, stepwise
+from trimtab.lab.vertical.replay import Grid, Told, stepwise, untold
 
 MARGIN = 1.15
 """On top of the largest usage of the warm-up, as VPA and KRR take it."""
@@ -17,9 +17,9 @@ class StaticMax:
 
     name = "static-max"
 
-    def cpu(self, usages: Sequence[Usage]) -> list[F8]:
+    def cpu(self, usages: Sequence[Usage], told: Told = untold) -> list[F8]:
         """The request in force, cores."""
-        return stepwise(self.memory, usages)
+        return stepwise(self.memory, usages, told)
 
     def memory(self, grid: Grid) -> "StaticRun":
         """A fresh run."""

@@ -13,7 +13,7 @@ import numpy as np
 from trimtab.decide.columns import B1, F8
 from trimtab.lab.peers.vpa import Advice, MemoryRecommender, cpu_advice
 from trimtab.lab.traces import Usage
-from trimtab.lab.vertical.replay import Grid
+from trimtab.lab.vertical.replay import Grid, Told, untold
 
 UPDATE_AGE = 12 * 3600.0
 UPDATE_CHANGE = 0.1
@@ -49,7 +49,7 @@ class Vpa:
 
     name = "vpa"
 
-    def cpu(self, usages: Sequence[Usage]) -> list[F8]:
+    def cpu(self, usages: Sequence[Usage], told: Told = untold) -> list[F8]:
         """Requests in force, cores."""
         return [follow(u.times, cpu_advice(u.times, u.values, u.step)) for u in usages]
 

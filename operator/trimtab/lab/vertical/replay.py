@@ -5,7 +5,8 @@ The interface of a policy
 A policy has a `name` and two methods. Both see all recordings of one run, so that one that works on tables can take
 each recording as a row; one that works alone loops over them.
 
-`cpu(usages) -> levels`: one float64[n] a recording, cores. `levels[i]` is the request in force DURING sample i and may
+`cpu(usages, told) -> levels`: one float64[n] a recording, cores; `told` may be called with the share that is done.
+`levels[i]` is the request in force DURING sample i and may
 depend on samples before i only. CPU above the request costs latency, not the pod: usage is what it was, whatever the
 level, so the whole recording can be handed over at once. What is said for samples of the warm-up is not scored.
 
@@ -68,6 +69,14 @@ class MemoryRun(Protocol):
         ...
 
 
+Told = Callable[[float], None]
+"""Told the share of a run that is done, 0 to 1."""
+
+
+def untold(_share: float) -> None:
+    """For a run that nobody waits for."""
+
+
 @runtime_checkable
 class Policy(Protocol):
     """A way to size requests; see the module's docstring."""
@@ -77,21 +86,12 @@ class Policy(Protocol):
         """What the table calls it."""
         ...
 
-    def cpu(self, usages: Sequence[Usage]) -> list[F8]:
-        """Levels in force during every sample, cores, one float64[n] a recording."""
+    def cpu(self, usages: Sequence[Usage], told: Told = untold) -> list[F8]:
+        """Levels in force during every sample, cores, one float64[n] a recording; it may say how far it is."""
         ...
 
     def memory(self, grid: Grid) -> MemoryRun:
         """A fresh run over these rows. Only a reference with `hindsight` may look at grid.values."""
-        ...
-
-
-@runtime_checkable
-class Telling(Protocol):
-    """A policy whose `cpu` takes long enough that somebody wants to know how far it is."""
-
-    def cpu_told(self, usages: Sequence[Usage], told: Callable[[float], None]) -> list[F8]:
-        """The same as `cpu`; `told` is called with the share that is done."""
         ...
 
 
@@ -115,10 +115,6 @@ def _silent(_name: str, _share: float) -> None:
     pass
 
 
-def untold(_share: float) -> None:
-    """For whom nobody waits."""
-
-
 def replay_cpu(policy: Policy, usages: Sequence[Usage], progress: Progress = _silent) -> list[Replay]:
     """The policy on every CPU recording.
 
@@ -129,7 +125,7 @@ def replay_cpu(policy: Policy, usages: Sequence[Usage], progress: Progress = _si
         return []
     result: list[Replay] = []
     told = partial(progress, policy.name)
-    found = policy.cpu_told(usages, told) if isinstance(policy, Telling) else policy.cpu(usages)
+    found = policy.cpu(usages, told)
     told(1.0)
     for usage, levels in zip(usages, found, strict=True):
         _check(policy, usage, levels)
@@ -151,9 +147,7 @@ def replay_memory(policy: Policy, usages: Sequence[Usage], progress: Progress = 
     return [result[i] for i in range(len(usages))]
 
 
-def stepwise(
-    start: Callable[[Grid], MemoryRun], usages: Sequence[Usage], told: Callable[[float], None] = untold
-) -> list[F8]:
+def stepwise(start: Callable[[Grid], MemoryRun], usages: Sequence[Usage], told: Told = untold) -> list[F8]:
     """Levels of a policy that only knows steps, on CPU recordings: the `cpu` of such a policy. Nothing is killed."""
     result: dict[int, F8] = {}
     grids = {tuple(members): grid_of([usages[i] for i in members]) for members in _same_step(usages)}

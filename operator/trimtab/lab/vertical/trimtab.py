@@ -21,7 +21,7 @@ from trimtab.decide.estimator.learn import learn
 from trimtab.decide.estimator.table import Levels
 from trimtab.decide.settings import Settings
 from trimtab.lab.traces import Usage
-from trimtab.lab.vertical.replay import Grid, Policy, untold
+from trimtab.lab.vertical.replay import Grid, Policy, Told, untold
 
 _LEAST = 1e-6
 """Cores and bytes: a level is a positive number, also where nothing is used."""
@@ -40,12 +40,8 @@ class Trimtab:
     rate: float = np.nan
     """Declared share of minutes with an overrun; NaN: no more than VPA."""
 
-    def cpu(self, usages: Sequence[Usage]) -> list[F8]:
+    def cpu(self, usages: Sequence[Usage], told: Told = untold) -> list[F8]:
         """The level that is asked for, cores."""
-        return self.cpu_told(usages, untold)
-
-    def cpu_told(self, usages: Sequence[Usage], told: Callable[[float], None]) -> list[F8]:
-        """The same, for a run that somebody watches."""
         table = Levels.blank(len(usages))
         rate = np.full(len(usages), self.rate, dtype=np.float32)
         result = [np.full(len(usage), np.nan) for usage in usages]

@@ -10,7 +10,7 @@ from trimtab.decide.columns import B1, F8
 from trimtab.lab.traces import DAY, ResourceName, Usage
 from trimtab.lab.vertical.generated import families
 from trimtab.lab.vertical.policies import known
-from trimtab.lab.vertical.replay import Grid, MemoryRun, grid_of, replay_cpu, replay_memory, stepwise
+from trimtab.lab.vertical.replay import Grid, MemoryRun, Told, grid_of, replay_cpu, replay_memory, stepwise, untold
 from trimtab.lab.vertical.scale import GIB, normalised
 from trimtab.lab.vertical.score import score
 
@@ -37,7 +37,7 @@ class Says:
         self.levels = list(levels)
         self.shown: list[tuple[float, float, bool]] = []
 
-    def cpu(self, usages: Sequence[Usage]) -> list[F8]:
+    def cpu(self, usages: Sequence[Usage], told: Told = untold) -> list[F8]:
         return [np.array(self.levels) for _ in usages]
 
     def memory(self, grid: Grid) -> MemoryRun:

@@ -10,7 +10,7 @@ from trimtab.cli.main import main
 from trimtab.lab.traces import DAY, ResourceName, Usage
 from trimtab.lab.vertical import command
 from trimtab.lab.vertical.policies import known
-from trimtab.lab.vertical.replay import Replay, replay_cpu, replay_memory
+from trimtab.lab.vertical.replay import Replay, Told, replay_cpu, replay_memory
 from trimtab.lab.vertical.scale import normalised
 from trimtab.lab.vertical.score import score
 
@@ -85,7 +85,7 @@ def test_a_policy_that_gives_no_size_ends_the_run_with_its_name(
     class Lost:
         name = "lost"
 
-        def cpu(self, usages: list[Usage]) -> list[np.ndarray]:
+        def cpu(self, usages: list[Usage], told: Told) -> list[np.ndarray]:
             return [np.full(len(usage), np.nan) for usage in usages]
 
     monkeypatch.setattr(command, "known", lambda: {"lost": Lost, **known()})
