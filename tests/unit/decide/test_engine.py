@@ -6,10 +6,11 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from tests.unit.decide.sameness import same
 from tests.unit.decide.simulator import KEY, MIB, NAN, START, Simulator
 from trimtab.api.reasons import Reason
 from trimtab.decide import text
-from trimtab.decide.columns import Table, column
+from trimtab.decide.columns import column
 from trimtab.decide.engine import decide
 from trimtab.decide.observation import Containers, Knobs, Observation, Samples, Targets, Workloads
 from trimtab.decide.settings import Settings
@@ -33,14 +34,8 @@ def test_a_tick_in_the_middle_of_moves_changes_neither_the_observation_nor_the_s
     first, _ = decide(seen, state, sim.settings)
     second, _ = decide(seen, state, sim.settings)
     assert first.decisions == second.decisions
-    for mine, theirs in ((seen, kept_seen), (state, kept_state)):
-        for f in fields(mine):
-            left, right = getattr(mine, f.name), getattr(theirs, f.name)
-            if isinstance(left, Table):
-                for column_of in fields(left):
-                    np.testing.assert_array_equal(getattr(left, column_of.name), getattr(right, column_of.name))
-            else:
-                assert repr(left) == repr(right)
+    assert same(seen, kept_seen)
+    assert same(state, kept_state)
 
 
 def test_rows_may_come_in_another_order_every_tick() -> None:

@@ -8,6 +8,7 @@ import pytest
 from bench.constraints import bytes_of, episode, run
 from bench.forbidden import Audit
 from bench.states import EAGER, States
+from tests.unit.decide.sameness import same
 from trimtab.decide.columns import Table
 from trimtab.decide.engine import decide
 from trimtab.decide.observation import Observation, Samples
@@ -86,7 +87,7 @@ def test_a_workload_is_decided_the_same_alone_and_among_others() -> None:
             np.testing.assert_array_equal(mine.workloads.replicas, plan.workloads.replicas[[w]])
             for name in ("cpu", "memory", "cpu_limit", "memory_limit", "lent"):
                 np.testing.assert_array_equal(getattr(mine.containers, name), getattr(plan.containers, name)[rows])
-            assert repr(mine.decisions) == repr(tuple(d for d in plan.decisions if d.workload == f"ns/w{w}"))
+            assert same(mine.decisions, tuple(d for d in plan.decisions if d.workload == f"ns/w{w}"))
 
 
 def taken(seen: Observation, w: int) -> tuple[Observation, np.ndarray]:
