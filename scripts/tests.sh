@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Every test, in six lanes beside each other: what is tested on clusters mostly waits, so two cores carry them all.
-# Two only compute, and stand back for the others, which have deadlines. Two work on an API server, one of them with
-# whole operators, and two on real pods; each of these has a bed of its own.
+# Two only compute, and stand back for the others, which have deadlines. Each of the others has a bed of its own: an API
+# server, one for the chart's own kinds and roles, and two with real pods. The whole output stays in .build/tests.
 set -uom pipefail
 cd "$(dirname "$0")/.."
 venv=${1:-.venv}
-logs=$(mktemp -d)
+logs=.build/tests
 lanes=()
-parts=(decide decide-long unit integration operators pods-chart pods-acting)
+parts=(decide decide-long unit integration releases pods-chart pods-acting)
 computing=(nice -n 15)
-operators=(tests/integration/operator tests/integration/record)
+releases=(tests/integration/chart tests/integration/backtest)
 chart=(tests/e2e/test_chart.py tests/e2e/test_dashboards.py tests/e2e/test_quickstart.py tests/e2e/test_testbed.py)
 
 part() { # part NAME BED MINUTES ARGS…: run, keep the output, say when it is done
@@ -18,7 +18,7 @@ part() { # part NAME BED MINUTES ARGS…: run, keep the output, say when it is d
   TRIMTAB_BED=$bed timeout --foreground --signal=INT --kill-after=60 "${minutes}m" "$@" >"$logs/$name" 2>&1 || status=$?
   [ $status != 124 ] || echo "The part '$name' took more than $minutes minutes and was stopped." | tee -a "$logs/$name"
   printf '%s: %s after %d s\n' "$name" "$([ $status = 0 ] && echo passed || echo FAILED)" $((SECONDS - start))
-  [ $status = 0 ] || touch "$logs/failed"
+  [ $status = 0 ] || touch "$logs/$name.failed" "$logs/failed"
 }
 
 deciding() { # coverage is measured without the longest simulations: it would take them twice the time
@@ -30,7 +30,7 @@ deciding() { # coverage is measured without the longest simulations: it would ta
 progress() { # a line a minute: how far each part is that runs now
   while sleep 60; do
     for log in "$logs"/*; do
-      printf '  %s: %s\n' "$(basename "$log")" "$(grep -o '\[ *[0-9]*%\]' "$log" | tail -n 1)"
+      [ ! -s "$log" ] || printf '  %s: %s\n' "$(basename "$log")" "$(grep -o '\[ *[0-9]*%\]' "$log" | tail -n 1)"
     done
   done
 }
@@ -42,19 +42,23 @@ interrupted() { # pytest ends what its fixtures began
   exit 130
 }
 trap interrupted INT TERM
-trap 'kill -- -"$shown" 2>/dev/null; rm -rf "$logs"' EXIT
+trap 'kill -- -"$shown" 2>/dev/null' EXIT
 
+rm -rf "$logs"
+mkdir -p "$logs"
 progress & shown=$!
 part pods-acting tests-acting 40 "$venv/bin/pytest" tests/e2e -q "${chart[@]/#/--ignore=}" & lanes+=($!)
 part pods-chart tests-chart 40 "$venv/bin/pytest" "${chart[@]}" -q & lanes+=($!)
-part operators tests-operators 40 "$venv/bin/pytest" "${operators[@]}" -q & lanes+=($!)
-part integration tests-api 40 "$venv/bin/pytest" tests/integration -q "${operators[@]/#/--ignore=}" & lanes+=($!)
+part integration tests-api 40 "$venv/bin/pytest" tests/integration -q "${releases[@]/#/--ignore=}" & lanes+=($!)
+part releases tests-own 40 "$venv/bin/pytest" "${releases[@]}" -q & lanes+=($!)
 deciding & lanes+=($!)
 part unit unit 40 "${computing[@]}" "$venv/bin/pytest" tests/unit -q --ignore=tests/unit/decide & lanes+=($!)
 wait "${lanes[@]}"
 for name in "${parts[@]}"; do
   printf '\n== %s ==\n' "$name"
-  if [ -e "$logs/failed" ]; then tail -n 150 "$logs/$name"; else tail -n 3 "$logs/$name"; fi
+  if [ ! -e "$logs/$name.failed" ]; then tail -n 1 "$logs/$name"; continue; fi
+  grep -E '^E  ' "$logs/$name" | cut -c1-300 | head -n 60
+  tail -n 150 "$logs/$name"
 done
 "$venv/bin/coverage" report || touch "$logs/failed"
 "$venv/bin/python" -m scripts.branches --at-least 95 operator/trimtab/decide || touch "$logs/failed"

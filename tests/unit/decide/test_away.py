@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tests.unit.decide.simulator import KEY, Simulator, sized
 from trimtab.decide.engine import decide, learn
 from trimtab.decide.observation import Observation
 from trimtab.decide.state import State
+
+pytestmark = pytest.mark.long
 
 HOUR = 3600.0
 

@@ -5,6 +5,8 @@ import pytest
 
 from tests.unit.decide.simulator import FIXED, MIB, START, Simulator, cuts, sized
 
+pytestmark = pytest.mark.long
+
 MINUTE = 60.0
 DAY_OF_HISTORY = {**FIXED, "min_history_seconds": 86400.0}
 

@@ -18,6 +18,8 @@ from trimtab.decide.plan import Plan
 from trimtab.decide.settings import Settings
 from trimtab.decide.state import State
 
+pytestmark = pytest.mark.long
+
 NOW = 1_800_000_000.0
 NAN, INF = math.nan, math.inf
 GIB = 2.0**30
@@ -281,7 +283,6 @@ def test_whatever_is_seen_a_loan_stays_inside_room_bounds_and_time(
     assert plan.containers.lent_until[0] <= NOW + Settings().bridge_seconds
 
 
-@pytest.mark.long
 @examples(deadline=None, max_examples=25)
 @given(st.data())
 def test_every_loan_is_handed_back_within_its_time(data: st.DataObject) -> None:

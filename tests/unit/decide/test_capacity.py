@@ -17,6 +17,8 @@ from trimtab.decide.settings import Settings
 from trimtab.decide.standing import LoadMemory
 from trimtab.decide.state import WorkloadState
 
+pytestmark = pytest.mark.long
+
 SETTINGS = Settings()
 OWN = {"down_window": NAN}
 """No stabilisation window is set: the engine's own."""
@@ -46,7 +48,6 @@ def test_a_workload_begins_at_the_utilisation_that_was_wished_for_once_its_load_
     assert capacity.utilization(w, held, np.array([0.9]), known, SETTINGS)[0] < wild[0]
 
 
-@pytest.mark.long
 def test_while_pods_meet_the_target_with_room_they_are_given_more() -> None:
     sim = steady(200.0, replicas=15, tick=30.0, floor=lambda knob: 0.03)  # ten cores' worth
     sim.run(3 * 3600)
@@ -62,14 +63,12 @@ def test_idle_pods_prove_nothing_about_what_a_pod_carries() -> None:
     assert carries(sim) == before
 
 
-@pytest.mark.long
 def test_without_a_latency_target_no_pod_is_planned_beyond_the_wish() -> None:
     sim = steady(200.0, replicas=15, tick=30.0, target=None)
     sim.run(3 * 3600)
     assert sim.replicas >= 10.0 / 0.7 - 1
 
 
-@pytest.mark.long
 def test_a_utilisation_that_a_person_set_is_the_most() -> None:
     sim = steady(200.0, replicas=15, tick=30.0)
     sim.workload["utilization_fixed"] = True
@@ -136,7 +135,6 @@ def test_the_cost_is_the_mean_of_cpu_over_requests_and_falls_slowly() -> None:
     assert np.isnan(capacity.cost(w, held, SETTINGS)[0])
 
 
-@pytest.mark.long
 def test_a_load_that_falls_for_seconds_only_removes_nothing() -> None:
     sim = steady(100.0, replicas=8)
     sim.run(2 * 3600)
@@ -189,7 +187,6 @@ def test_pods_are_asked_for_before_the_load_that_needs_them() -> None:
     assert np.mean(busy) > 0.5
 
 
-@pytest.mark.long
 @settings(max_examples=15, deadline=None)
 @given(st.floats(5, 300), st.floats(1.05, 3.0), st.floats(0.01, 0.2))
 def test_more_load_never_asks_for_fewer_pods(rate: float, more: float, cost: float) -> None:

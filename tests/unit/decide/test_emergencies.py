@@ -10,6 +10,8 @@ from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
 from trimtab.decide.engine import decide
 
+pytestmark = pytest.mark.long
+
 FIXED = {"replicas_max": 0, "min_history_seconds": 1e9}
 
 
@@ -60,7 +62,6 @@ def test_an_oom_raise_ignores_freezes_budgets_and_missed_or_unknown_targets() ->
     assert plan.workloads.resizes_today[0] == 1
 
 
-@pytest.mark.long
 def test_memory_never_goes_below_the_last_oom_level_for_seven_days() -> None:
     sim = starved(1.1 * GIB, GIB, container={"limit_below_template": True, "scale_limits": True})
     sim.step()

@@ -15,6 +15,8 @@ from trimtab.decide.observation import Workloads
 from trimtab.decide.settings import Settings
 from trimtab.decide.standing import LoadMemory
 
+pytestmark = pytest.mark.long
+
 NOW, TICK = 1_800_000_000.0, 15.0
 NAN = float("nan")
 SETTINGS = Settings()

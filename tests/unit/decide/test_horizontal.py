@@ -11,6 +11,8 @@ from trimtab.api.answers import AnswerKind
 from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
 
+pytestmark = pytest.mark.long
+
 
 def steady(rate: float, **more: Any) -> Simulator:
     return Simulator(rate=lambda t: rate, **more)

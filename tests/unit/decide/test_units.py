@@ -10,6 +10,8 @@ from trimtab.decide.estimator import memory
 from trimtab.decide.estimator.table import Levels
 from trimtab.decide.settings import Settings
 
+pytestmark = pytest.mark.long
+
 HOUR = 3600.0
 
 
@@ -68,7 +70,6 @@ def test_kibibytes_that_are_told_as_bytes_raise_no_request_past_its_bound() -> N
     assert 512 * MIB <= sim.memory <= 1024 * MIB
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("factor", [1e-3, 1e3])
 def test_an_arrival_rate_in_another_unit_takes_no_pods_that_cpu_shows_to_be_needed(factor: float) -> None:
     sim = Simulator(rate=lambda t: 60.0, replicas=5)

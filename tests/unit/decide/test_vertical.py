@@ -16,6 +16,8 @@ from trimtab.decide.observation import Containers, Lever, Samples
 from trimtab.decide.state import State
 from trimtab.decide.tick import Tick
 
+pytestmark = pytest.mark.long
+
 
 def test_a_mis_sized_request_is_cut_by_a_quarter_first_and_then_in_halves() -> None:
     sim = sized()

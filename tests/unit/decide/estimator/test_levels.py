@@ -9,6 +9,8 @@ from trimtab.decide.estimator.step import step
 from trimtab.decide.estimator.table import ARMS, RISKS, VPA, Levels
 from trimtab.decide.settings import Settings
 
+pytestmark = pytest.mark.long
+
 SETTINGS = Settings()
 NONE = np.full(1, np.nan, dtype=np.float32)
 DAY = 288
@@ -39,7 +41,6 @@ def test_levels_change_no_more_often_than_the_ration_allows() -> None:
     assert np.max(per_day) <= SETTINGS.hold_changes + SETTINGS.hold_tokens * 1.5
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("rate", [0.02, 0.1])
 def test_a_declared_overrun_rate_is_held(rate: float) -> None:
     usage = noisy(10 * DAY, 1.0, 0.3)
@@ -48,7 +49,6 @@ def test_a_declared_overrun_rate_is_held(rate: float) -> None:
     assert realised == pytest.approx(rate, rel=0.35)
 
 
-@pytest.mark.long
 def test_a_declared_rate_of_one_percent_is_held_within_a_quarter_of_a_point_over_a_month() -> None:
     usage = noisy(30 * DAY, 1.0, 0.3, seed=11)
     own, _, _ = levels(usage, 300.0, rate=0.01)

@@ -20,6 +20,13 @@ def during(result: Result, window: Window = FAULT) -> np.ndarray:
     return np.asarray((share >= window.begin) & (share < window.end))
 
 
+@pytest.fixture(scope="module")
+def surged() -> tuple[Trimtab, Result]:
+    """Trimtab, and how it fared in the usual surge."""
+    policy = trimtab()
+    return policy, run(policy)
+
+
 def test_the_same_seed_gives_the_same_run() -> None:
     first, second = run(trimtab(), surge(600)), run(trimtab(), surge(600))
     assert first.core_hours == second.core_hours
@@ -39,9 +46,8 @@ def test_a_steady_load_is_left_in_peace() -> None:
     assert np.ptp(late) <= 1
 
 
-def test_a_surge_is_carried_by_lent_cpu_and_the_loan_is_handed_back() -> None:
-    policy = trimtab()
-    result = run(policy)
+def test_a_surge_is_carried_by_lent_cpu_and_the_loan_is_handed_back(surged: tuple[Trimtab, Result]) -> None:
+    policy, result = surged
     reasons = [d.reason for d in policy.decisions.values()]
     assert Reason.SURGE_BRIDGED in reasons
     assert Reason.BRIDGE_RETURNED in reasons
@@ -50,16 +56,16 @@ def test_a_surge_is_carried_by_lent_cpu_and_the_loan_is_handed_back() -> None:
     assert result.violations < 0.01
 
 
-def test_trimtab_meets_the_target_where_an_hpa_at_70_percent_does_not() -> None:
-    mine, theirs = run(trimtab()), run(HpaPolicy(70))
+def test_trimtab_meets_the_target_where_an_hpa_at_70_percent_does_not(surged: tuple[Trimtab, Result]) -> None:
+    mine, theirs = surged[1], run(HpaPolicy(70))
     assert mine.violations < theirs.violations
     assert theirs.violations > 0.01
 
 
-def test_an_hpa_and_a_vpa_on_one_workload_fight() -> None:
+def test_an_hpa_and_a_vpa_on_one_workload_fight(surged: tuple[Trimtab, Result]) -> None:
     both = run(HpaAndVpa())
     assert both.evictions > 0
-    assert both.violations > run(trimtab()).violations
+    assert both.violations > surged[1].violations
 
 
 @pytest.mark.parametrize("kind", ["lost", "nan", "zero", "late"])
