@@ -13,7 +13,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help deps bed demo down test lint unit cluster-tests e2e lock crds docs site browser clean
+.PHONY: help deps bed demo down test lint drift unit cluster-tests e2e lock crds docs site browser clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -39,7 +39,9 @@ down: deps ## remove everything that a demo or test bed left
 lint: deps ## formatting, lint, types and layers
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/mypy
+	@$(VENV)/bin/mypy & types=$$!; $(MAKE) drift || { wait $$types; exit 1; }; wait $$types
+
+drift: deps ## layers, and whether what is generated agrees with its source
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m scripts.docs --check
 	@$(PY) -m scripts.dashboards --check

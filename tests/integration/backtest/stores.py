@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from testbed.build import path_of
-from tests.integration.observe.bed import DEADLINE_SECONDS, Prometheus, free_port, wait_for
+from tests.integration.observe.bed import DEADLINE_SECONDS, Prometheus, free_port, import_past, wait_for
 from trimtab.cli.backtest import backtest
 
 DAYS, SCRAPE, PODS = 2, 120, 3
@@ -113,8 +113,7 @@ def prometheus(folder: Path, external: dict[str, str], past: Sequence[Sample]) -
     config = {"global": {"external_labels": external}}
     (folder / "prometheus.yml").write_text(json.dumps(config))
     (folder / "past.om").write_text(openmetrics(past))
-    words = [path_of("promtool"), "tsdb", "create-blocks-from", "openmetrics", folder / "past.om", server.data]
-    subprocess.run(list(map(str, words)), check=True, capture_output=True)
+    import_past(folder / "past.om", server.data)
     server.start()
     try:
         yield server

@@ -144,7 +144,7 @@ def test_a_column_can_be_left_out_and_the_widest_come_first() -> None:
 @given(st.data())
 def test_damaged_bytes_are_refused_and_never_raise_anything_else(data: st.DataObject) -> None:
     good = bytearray(pack({"learned": table()}, {"reference": 1.0}))
-    for place in data.draw(st.lists(st.integers(0, len(good) - 1), min_size=1, max_size=4)):
+    for place in data.draw(st.lists(st.integers(0, len(good) - 1), min_size=1, max_size=4, unique=True)):
         good[place] ^= data.draw(st.integers(1, 255))
     end = data.draw(st.integers(0, len(good)))
     try:
