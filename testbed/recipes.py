@@ -29,8 +29,8 @@ PACKAGES = ("python3", "ca-certificates", "libc6", "libstdc++6", "tzdata")
 DROPPED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache", "var/lib/apt")
 LIBRARIES = "opt/lib"
 ACCOUNTS = {
-    "etc/passwd": b"root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/tmp:/sbin/nologin\n",
-    "etc/group": b"root:x:0:\nnonroot:x:65532:\n",
+    "etc/passwd": b"root:x:0:0:root:/root:/sbin/nologin\n",  # the user of the pods has no name, as in Docker's images
+    "etc/group": b"root:x:0:\n",
 }
 _WHEEL_PLATFORMS = ("manylinux2014", *(f"manylinux_2_{minor}" for minor in range(36, 16, -1)))
 

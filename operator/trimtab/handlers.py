@@ -5,8 +5,9 @@ finaliser (two patches an object, 14 s of start per thousand, measured), and del
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -53,6 +54,8 @@ async def run_frame(store: ConfigStore, namespaces: list[str], started: Callable
         registry=registry_for(store),
         settings=frame_settings(),
         standalone=True,
+        # Without one kopf asks for the user's name, and a user id that only the pod knows has none.
+        identity=cast(Any, socket.gethostname()),
         clusterwide=not namespaces,
         namespaces=namespaces,
         ready_flag=ready,
