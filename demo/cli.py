@@ -13,7 +13,7 @@ from demo import cluster as clusters
 from demo.checks import Check, judge, mib
 from demo.cluster import Cluster
 from demo.current import RELEASE, SYSTEM, label
-from demo.tools import PROJECT, DemoError, Step, Tools, say, table
+from demo.tools import PROJECT, DemoError, Step, Tools, say, table, unready
 from demo.view import console, line, render
 from demo.watch import APP, NAMESPACE, Load, Snapshot, snapshots, surely
 
@@ -74,6 +74,18 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if ok else 1
 
 
+def _or_why(tools: Tools, namespace: str, *command: str) -> None:
+    """Run a command that waits for pods.
+
+    Raises:
+        DemoError: it failed; with what keeps the pods of the namespace from being ready.
+    """
+    try:
+        tools.run(*command, timeout=240)
+    except DemoError as error:
+        raise DemoError(f"{error}\n{unready(tools, namespace)}".strip()) from error
+
+
 def _story(cluster: Cluster, options: argparse.Namespace) -> bool:
     tools = cluster.tools
     say("Install")
@@ -84,24 +96,20 @@ def _story(cluster: Cluster, options: argparse.Namespace) -> bool:
             tools.run("kubectl", "delete", "namespace", NAMESPACE, "--wait", timeout=180)
     with Step("helm install trimtab"):
         sets = [word for value in cluster.values for word in ("--set", value)]
-        tools.run(
-            "helm",
-            "upgrade",
-            "--install",
-            RELEASE,
-            PROJECT / "charts" / "trimtab",
-            "-n",
+        _or_why(
+            tools,
             SYSTEM,
-            "--create-namespace",
-            "--wait",
-            "--timeout",
-            "180s",
-            *sets,
-            timeout=240,
+            "helm",
+            *("upgrade", "--install", RELEASE, str(PROJECT / "charts" / "trimtab"), "-n", SYSTEM, "--create-namespace"),
+            *("--wait", "--timeout", "180s", *sets),
         )
     with Step("the service: one replica, BATCH_SIZE 1, requests by guess"):
         tools.kubectl("apply", "-f", str(EXAMPLE / "manifests.yaml"))
-        tools.kubectl("rollout", "status", f"deployment/{APP}", "-n", NAMESPACE, "--timeout=120s", timeout=130)
+        _or_why(
+            tools,
+            NAMESPACE,
+            *("kubectl", "rollout", "status", f"deployment/{APP}", "-n", NAMESPACE, "--timeout=120s"),
+        )
     first = surely(tools, 0.0)
     manifest = EXAMPLE / "performanceconfig.yaml"
     with Step("kubectl apply -f examples/rag-api/performanceconfig.yaml"):

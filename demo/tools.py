@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,28 @@ class Tools:
         return subprocess.Popen(
             list(command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=dict(self.env)
         )
+
+
+def unready(tools: Tools, namespace: str) -> str:
+    """Why pods of the namespace are not ready: a paragraph for each, with the last words of its containers."""
+    told = []
+    for pod in tools.get("pods", "-n", namespace).get("items", []):
+        name, status = pod["metadata"]["name"], pod.get("status", {})
+        for one in status.get("containerStatuses", []):
+            if one.get("ready"):
+                continue
+            state = one.get("state", {})
+            why = state.get("waiting") or state.get("terminated") or {}
+            told.append(
+                f"Pod {name}, container {one['name']}: {why.get('reason', 'not ready')} {why.get('message', '')}"
+            )
+            flags = ("--tail=5", "--previous") if one.get("restartCount") else ("--tail=5",)
+            with suppress(DemoError):
+                told.append(tools.kubectl("logs", name, "-n", namespace, "-c", one["name"], *flags))
+        if not status.get("containerStatuses"):
+            conditions = [one.get("message", "") for one in status.get("conditions", []) if one.get("status") != "True"]
+            told.append(f"Pod {name}: {status.get('phase', 'unknown')} {' '.join(filter(None, conditions))}")
+    return "\n".join(line.strip() for line in told)
 
 
 def say(message: str) -> None:
