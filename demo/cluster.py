@@ -76,6 +76,7 @@ def _testbed() -> Cluster:
 
 def _kind() -> Cluster:
     tools = Tools()
+    tools.need("docker", "kind", "kubectl", "helm")
     clusters = tools.run("kind", "get", "clusters").stdout.split()
     if "trimtab" not in clusters:
         with Step("kind cluster"):
@@ -90,6 +91,7 @@ def _kind() -> Cluster:
 
 def _current(prometheus: str) -> Cluster:
     tools = Tools()
+    tools.need("kubectl", "helm")
     context = tools.run("kubectl", "config", "current-context").stdout.strip()
     say(f"Current context: {context}")
     current.check(tools, list(IMAGES.values()))

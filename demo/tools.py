@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,16 @@ class Tools:
     """Commands with the environment that reaches the cluster (KUBECONFIG, PATH)."""
 
     env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def need(self, *programs: str) -> None:
+        """Stop before anything is begun where programs are missing.
+
+        Raises:
+            DemoError: it names all that are.
+        """
+        lacking = [program for program in programs if shutil.which(program, path=self.env.get("PATH")) is None]
+        if lacking:
+            raise DemoError(f"Not installed: {', '.join(lacking)}. Install what is missing, or use CLUSTER=testbed.")
 
     def run(
         self, *command: str | Path, text: str | None = None, timeout: float = 120, check: bool = True
