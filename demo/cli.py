@@ -239,6 +239,9 @@ def _verdict(checks: Sequence[Check]) -> str:
 
 
 def _kept(kind: str) -> str:
-    reach = 'eval "$(.venv/bin/python -m testbed env --name demo)"; ' if kind == "testbed" else ""
+    reach = {
+        "testbed": 'eval "$(.venv/bin/python -m testbed env --name demo)"; ',
+        "kind": f"export KUBECONFIG={clusters.KUBECONFIG}; ",
+    }.get(kind, "")
     explore = f"{reach}kubectl describe performanceconfig rag-api -n rag-demo"
     return f"Left running.\n  explore: {explore}\n  remove:  make down CLUSTER={kind}"

@@ -10,6 +10,8 @@ from demo.tools import PROJECT, DemoError, Step, Tools, say
 
 BED = "demo"
 IMAGES = {"operator": "trimtab/operator:dev", "rag-api": "trimtab/rag-api:dev"}
+KUBECONFIG = PROJECT / ".build" / "kind.kubeconfig"
+"""Of the demo's own kind cluster: the user's file, and the context chosen there, stay as they are."""
 _CONTEXTS = {"operator": PROJECT, "rag-api": PROJECT / "examples" / "rag-api"}
 
 
@@ -42,7 +44,7 @@ def remove(kind: str) -> None:
     if kind == "testbed":
         tools.run(sys.executable, "-m", "testbed", "down", "--name", BED, timeout=180)
     elif kind == "kind":
-        tools.run("kind", "delete", "cluster", "--name", "trimtab", timeout=180)
+        kind_tools().run("kind", "delete", "cluster", "--name", "trimtab", timeout=180)
     else:
         current.remove(tools)
 
@@ -60,6 +62,12 @@ def bed_tools() -> Tools:
     return Tools(env)
 
 
+def kind_tools() -> Tools:
+    """Tools that reach the demo's kind cluster."""
+    KUBECONFIG.parent.mkdir(exist_ok=True)
+    return Tools({**os.environ, "KUBECONFIG": str(KUBECONFIG)})
+
+
 def _testbed() -> Cluster:
     """A bed of our own; its Prometheus scrapes cAdvisor and annotated pods."""
     plain = Tools()
@@ -75,13 +83,13 @@ def _testbed() -> Cluster:
 
 
 def _kind() -> Cluster:
-    tools = Tools()
+    tools = kind_tools()
     tools.need("docker", "kind", "kubectl", "helm")
     clusters = tools.run("kind", "get", "clusters").stdout.split()
     if "trimtab" not in clusters:
         with Step("kind cluster"):
             tools.run("kind", "create", "cluster", "--config", PROJECT / "kind-config.yaml", timeout=600)
-    tools.run("kubectl", "config", "use-context", "kind-trimtab")
+    tools.run("kind", "export", "kubeconfig", "--name", "trimtab")
     for name, image in IMAGES.items():
         with Step(f"image {image}"):
             tools.run("docker", "build", "-t", image, _CONTEXTS[name], timeout=900)
