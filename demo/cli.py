@@ -53,7 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     began = time.monotonic()
-    cluster = clusters.prepare(options.cluster, options.prometheus)
+    try:
+        cluster = clusters.prepare(options.cluster, options.prometheus)
+    except DemoError as error:
+        raise DemoError(f"{error}\n`make down CLUSTER={options.cluster}` removes what is left.") from error
     prepared = time.monotonic()
     ok = False
     try:

@@ -20,8 +20,9 @@ from trimtab.observe.source import Sample, Series
 
 # Labels that differ between incarnations or parts of one container, and never between two containers.
 _PARTS = "id, name, image, cpu, device, interface"
-# cAdvisor stamps its samples itself and measures each container every 10 to 15 s, apart from the scrape.
-HOUSEKEEPING_SECONDS = 15.0
+# cAdvisor stamps its samples itself and measures each container every 10 to 20 s (its pace and a jitter as long), apart
+# from the scrape.
+HOUSEKEEPING_SECONDS = 20.0
 BACKFILL_STEP_SECONDS = 300.0
 BACKFILL_CHUNK_POINTS = 288
 Key = tuple[str, str]

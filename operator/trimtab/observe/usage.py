@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trimtab.api.datasource import Datasource
-from trimtab.observe.builtin import Builtin, Readings, builtin_query, readings
+from trimtab.observe.builtin import HOUSEKEEPING_SECONDS, Builtin, Readings, builtin_query, readings
 from trimtab.observe.source import MetricSource, SourceError
 
 FAST = (Builtin.CPU, Builtin.MEMORY, Builtin.THROTTLED)
@@ -13,10 +13,6 @@ FAST = (Builtin.CPU, Builtin.MEMORY, Builtin.THROTTLED)
 SLOW = (Builtin.OOM, Builtin.FS_READS, Builtin.FS_WRITES, Builtin.RECEIVED, Builtin.TRANSMITTED)
 SLOW_SECONDS = 60.0
 MEMORY_WINDOW_SECONDS = 60.0
-MIN_CPU_WINDOW_SECONDS = 45.0
-"""A rate needs two samples, and cAdvisor takes one every 10 to 15 s, however often it is scraped: on a kind cluster
-that was scraped every 5 s, 30 s often held a single one. No longer than that: in a study of replica policies a rate
-over 30 s instead of a minute cut the requests over the target from 1.6% to 0.2%."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +28,15 @@ Usage = Mapping[Builtin, Readings]
 
 
 def cpu_window(datasource: Datasource) -> float:
-    """Seconds over which CPU is averaged: short, and enough for two samples of any scrape.
+    """Seconds over which CPU is averaged: as short as two samples allow, which a rate needs.
 
-    cAdvisor stamps its samples itself, up to half a scrape apart from it: two of them need three intervals.
+    The window is part of the delay of every reaction: in a study of replica policies a rate over 30 s instead of a
+    minute cut the requests over the target from 1.6% to 0.2%. But kubelets measure at their own pace, however often
+    they are scraped: on a kind cluster that was scraped every 5 s, 30 s often held a single sample. Where scrapes are
+    the slower pace, samples are up to half a scrape apart from them, and two need three intervals.
     """
-    return max(MIN_CPU_WINDOW_SECONDS, 3.0 * datasource.scrape_interval_seconds)
+    scrape = datasource.scrape_interval_seconds
+    return max(2.0 * HOUSEKEEPING_SECONDS + scrape, 3.0 * scrape)
 
 
 async def read_usage(

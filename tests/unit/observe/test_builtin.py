@@ -99,7 +99,7 @@ def test_a_container_that_comes_twice_is_ambiguous() -> None:
 
 def test_a_container_remembered_from_before_is_stale() -> None:
     query = builtin_query(Builtin.CPU, Tenancy(), "shop", 60.0)
-    sampled = {("a", "x"): 990.0, ("b", "x"): 955.0, ("c", "x"): 954.0}
+    sampled = {("a", "x"): 990.0, ("b", "x"): 950.0, ("c", "x"): 949.0}
     rows = [sample(pod, "x", 1.0) for pod in "abcd"]
     result = readings(query, rows, sampled, at=1000.0, scrape_interval=15.0)
     assert set(result.values) == {("a", "x"), ("b", "x")}
