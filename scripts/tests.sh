@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test, in six lanes beside each other: what is tested on clusters mostly waits, so two cores carry them all.
-# Two only compute, and stand back for the others, which have deadlines. Each of the others has a bed of its own: an API
+# Every test, in seven lanes beside each other: what is tested on clusters mostly waits, so two cores carry them all.
+# Three only compute, and stand back for the others, which have deadlines. Each of the others has a bed of its own: an API
 # server, one for the chart's own kinds and roles, and two with real pods. The whole output stays in .build/tests.
 set -uom pipefail
 cd "$(dirname "$0")/.."
@@ -19,12 +19,6 @@ part() { # part NAME BED MINUTES ARGS…: run, keep the output, say when it is d
   [ $status != 124 ] || echo "The part '$name' took more than $minutes minutes and was stopped." | tee -a "$logs/$name"
   printf '%s: %s after %d s\n' "$name" "$([ $status = 0 ] && echo passed || echo FAILED)" $((SECONDS - start))
   [ $status = 0 ] || touch "$logs/$name.failed" "$logs/failed"
-}
-
-deciding() { # coverage is measured without the longest simulations: it would take them twice the time
-  part decide unit 40 "${computing[@]}" "$venv/bin/coverage" run --branch --source=operator/trimtab/decide \
-    -m pytest tests/unit/decide -q -m "not long"
-  part decide-long unit 40 "${computing[@]}" "$venv/bin/pytest" tests/unit/decide -q -m long
 }
 
 progress() { # a line a minute: how far each part is that runs now
@@ -51,7 +45,10 @@ part pods-acting tests-acting 40 "$venv/bin/pytest" tests/e2e -q "${chart[@]/#/-
 part pods-chart tests-chart 40 "$venv/bin/pytest" "${chart[@]}" -q & lanes+=($!)
 part integration tests-api 40 "$venv/bin/pytest" tests/integration -q "${releases[@]/#/--ignore=}" & lanes+=($!)
 part releases tests-own 40 "$venv/bin/pytest" "${releases[@]}" -q & lanes+=($!)
-deciding & lanes+=($!)
+# Coverage is measured without the longest simulations: it would take them twice the time.
+part decide unit 40 "${computing[@]}" "$venv/bin/coverage" run --branch --source=operator/trimtab/decide \
+  -m pytest tests/unit/decide -q -m "not long" & lanes+=($!)
+part decide-long unit 40 "${computing[@]}" "$venv/bin/pytest" tests/unit/decide -q -m long & lanes+=($!)
 part unit unit 40 "${computing[@]}" "$venv/bin/pytest" tests/unit -q --ignore=tests/unit/decide & lanes+=($!)
 wait "${lanes[@]}"
 for name in "${parts[@]}"; do
