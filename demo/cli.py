@@ -99,19 +99,12 @@ def _story(cluster: Cluster, options: argparse.Namespace) -> bool:
             tools.run("kubectl", "delete", "namespace", NAMESPACE, "--wait", timeout=180)
     with Step("helm install trimtab"):
         sets = [word for value in cluster.values for word in ("--set", value)]
-        _or_why(
-            tools,
-            SYSTEM,
-            "helm",
-            *("upgrade", "--install", RELEASE, str(PROJECT / "charts" / "trimtab"), "-n", SYSTEM, "--create-namespace"),
-            *("--wait", "--timeout", "180s", *sets),
-        )
+        install = ("helm", "upgrade", "--install", RELEASE, str(PROJECT / "charts" / "trimtab"), "-n", SYSTEM)
+        _or_why(tools, SYSTEM, *install, "--create-namespace", "--wait", "--timeout", "180s", *sets)
     with Step("the service: one replica, BATCH_SIZE 1, requests by guess"):
         tools.kubectl("apply", "-f", str(EXAMPLE / "manifests.yaml"))
         _or_why(
-            tools,
-            NAMESPACE,
-            *("kubectl", "rollout", "status", f"deployment/{APP}", "-n", NAMESPACE, "--timeout=120s"),
+            tools, NAMESPACE, "kubectl", "rollout", "status", f"deployment/{APP}", "-n", NAMESPACE, "--timeout=120s"
         )
     first = surely(tools, 0.0)
     manifest = EXAMPLE / "performanceconfig.yaml"
