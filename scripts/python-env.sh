@@ -35,5 +35,11 @@ if [ -z "${python:-}" ]; then
 fi
 
 [ -x "$venv/bin/python" ] || run "virtual environment ($("$python" --version))" "$python" -m venv "$venv"
-run "pinned dependencies (requirements/dev.txt)" "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+# uv, of the same lock, brings the rest in a tenth of pip's time; where only pip's own settings reach an index, pip does.
+lock=requirements/dev.txt
+sed -n '/^uv==/,/[^\\]$/p' "$lock" >"$venv/uv.txt"
+pip=("$venv/bin/pip" install -q --disable-pip-version-check --require-hashes)
+run "uv, pinned" "${pip[@]}" -r "$venv/uv.txt"
+run "pinned dependencies ($lock)" "$venv/bin/uv" pip install -q --python "$venv/bin/python" --require-hashes -r "$lock" ||
+  run "pinned dependencies ($lock), by pip" "${pip[@]}" -r "$lock"
 run "trimtab, editable" "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
