@@ -228,7 +228,7 @@ class Knobs(Table):
     """The workload's first latency target over the trial pod and over the other pods, same query, same time."""
     trial_cost: F8 = column("f8", NAN)
     base_cost: F8 = column("f8", NAN)
-    """CPU seconds a request, trial pod and other pods; NaN without a request rate."""
+    """CPU seconds a request, trial pod and other pods; NaN without a request rate, and while a start is in its mean."""
 
 
 @dataclass(frozen=True, slots=True)

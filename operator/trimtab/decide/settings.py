@@ -300,8 +300,6 @@ class Settings:
     """Share of the trial dropped as warm-up."""
     trial_gain: float = 0.02
     """Smallest gain that is worth a roll."""
-    trial_cost_skip: float = 60.0
-    """Seconds that the CPU of a trial's pod is not looked at: its start is in the means over the last 30 to 60 s."""
     trial_load: float = 0.7
     """Share of the load at a trial's start below which nothing is compared: in idle pods small batches win."""
     trial_load_gone: float = 0.5

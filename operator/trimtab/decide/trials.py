@@ -67,7 +67,7 @@ def _advance(t: Tick, w: int, trial: Trial) -> Trial | None:
         return trial
     if not enough and elapsed < patience:
         return trial
-    return _verdict(t, w, k, trial, by_cost, last=elapsed + length > patience)
+    return _verdict(t, w, k, trial, by_cost, last=length * (2 + trial.looks) > patience)
 
 
 def _obstacle(t: Tick, w: int, k: int, trial: Trial) -> str:
@@ -108,13 +108,12 @@ def _sample(t: Tick, w: int, k: int, trial: Trial) -> Trial:
             cost=trial.cost.plus(cost.mean),
             level=trial.level.plus(level.mean),
         )
-    settled = now - trial.ready_at >= t.settings.trial_cost_skip
     latency, cost, level = trial.filling
     mine, base = float(seen.trial_latency[k]), float(seen.base_latency[k])
     target = float(t.seen.targets.limit[judge]) if judge >= 0 else NAN
     filling = (
         latency.plus(_log(mine, base)),
-        cost.plus(_log(float(seen.trial_cost[k]), float(seen.base_cost[k])) if settled else NAN),
+        cost.plus(_log(float(seen.trial_cost[k]), float(seen.base_cost[k]))),
         level.plus(_log(mine, target)),
     )
     return replace(trial, filling=filling)
@@ -162,8 +161,6 @@ def _verdict(t: Tick, w: int, k: int, trial: Trial, by_cost: bool, last: bool) -
     Looks are counted and the bound is wider after the first one: who looks until it fits finds gains in noise.
     """
     made, settings = trial.decision, t.settings
-    tally = trial.cost if by_cost else trial.latency
-    what = "CPU a request" if by_cost else "latency"
     if not trial.latency.count:
         t.state.knobs.comparable[k] = False
         _fail(t, k, trial, OutcomeState.CONFOUNDED, "No latency by pod was seen; the trial can't be judged.")
@@ -171,14 +168,21 @@ def _verdict(t: Tick, w: int, k: int, trial: Trial, by_cost: bool, last: bool) -
         return None
     t.state.knobs.comparable[k] = True
     sigmas = settings.trial_sigmas_again if trial.looks else settings.trial_sigmas
-    half = sigmas * tally.error(settings.trial_inflation)
     least = math.log(1 - settings.trial_gain)
-    better = tally.count >= settings.trial_samples and tally.mean + half < least
-    said = f"{what} {text.change(1.0, math.exp(tally.mean))}" if tally.count else f"{what} unknown"
+    near = trial.level.mean > math.log(1 - settings.near_target)
+    tally = trial.cost if by_cost else trial.latency
+    better = _bound(t, tally, sigmas, 1) < least
+    if not better and not by_cost and not near and _cheaper(t, w, trial, least):
+        by_cost = better = True
+        tally, sigmas = trial.cost, settings.trial_sigmas_again
+        made = replace(made, inputs={**made.inputs, "byCost": 1.0})
+        trial = replace(trial, decision=made)
+    said = "CPU a request" if by_cost else "latency"
+    said = f"{said} {text.change(1.0, math.exp(tally.mean))}" if tally.count else f"{said} unknown"
     if tally.count >= 2:
-        low, high = (text.change(1.0, math.exp(tally.mean + sign * half)) for sign in (-1, 1))
+        low, high = (text.change(1.0, math.exp(_bound(t, tally, sigmas, side))) for side in (-1, 1))
         said = f"{said} ({low} to {high}) in {tally.count} × {text.seconds(_block(t, w))} beside the other pods"
-    if better and by_cost and trial.level.mean > math.log(1 - settings.near_target):
+    if better and by_cost and near:
         return _fail(t, k, trial, OutcomeState.ROLLED_BACK, f"{said}, but its latency comes too near the target.")
     if not better and tally.mean < least and not last:
         return replace(trial, looks=trial.looks + 1)
@@ -188,6 +192,23 @@ def _verdict(t: Tick, w: int, k: int, trial: Trial, by_cost: bool, last: bool) -
         return trial
     _keep(t, w, k, trial, said)
     return None
+
+
+def _cheaper(t: Tick, w: int, trial: Trial, least: float) -> bool:
+    """Whether the miss that a trial was for is over, and its value costs less CPU a request for sure at no latency.
+
+    The same pods say what a trial for less CPU would ask next. A second question to the same samples has the wider
+    bound.
+    """
+    cost = _bound(t, trial.cost, t.settings.trial_sigmas_again, 1)
+    return bool(t.signals.met[w]) and trial.latency.mean <= 0 and cost < least
+
+
+def _bound(t: Tick, tally: Tally, sigmas: float, side: int) -> float:
+    """Upper (1) or lower (-1) bound of a log ratio; infinite where the samples are too few for one."""
+    half = sigmas * tally.error(t.settings.trial_inflation)
+    enough = tally.count >= t.settings.trial_samples or side < 0
+    return tally.mean + side * half if enough else math.inf
 
 
 def eased(made: Decision) -> bool:

@@ -59,8 +59,15 @@ def slow_readings(view: View, builtin: Builtin, now: float) -> dict[tuple[str, s
 
 def has_full_window(view: View, pod: PodRecord, at: float) -> bool:
     """Whether a pod has run for the whole window that its CPU is averaged over."""
-    window = cpu_window(view.plans.datasource) if view.plans.datasource is not None else 0.0
-    return at - max(pod.started, pod.created) >= window
+    return at - max(pod.started, pod.created) >= _window(view)
+
+
+def _served_full_window(view: View, pod: PodRecord, at: float) -> bool:
+    return at - pod.ready_since >= _window(view)
+
+
+def _window(view: View) -> float:
+    return cpu_window(view.plans.datasource) if view.plans.datasource is not None else 0.0
 
 
 def startup_seconds(pods: Sequence[PodRecord]) -> float:
@@ -115,10 +122,16 @@ def imbalance(view: View, now: float) -> float:
 
 
 def cpu_per_request(view: View, pods: Iterable[PodRecord], rate: float, now: float) -> float:
-    """CPU seconds a request over these pods; NaN without a rate or with a pod that was not measured."""
+    """CPU seconds a request over these pods; NaN without a rate or with a pod that was not measured.
+
+    Until a pod has been ready for a full window, what its start used is in the mean: it counts as not measured.
+    """
     values = fast_readings(view, Builtin.CPU, now)
-    used = math.fsum(pod_cpu(view, pod, values) for pod in pods)
-    return used / rate if rate > 0 else math.nan
+    if not rate > 0 or view.fast is None:
+        return math.nan
+    at = view.fast.at
+    used = (pod_cpu(view, pod, values) if _served_full_window(view, pod, at) else math.nan for pod in pods)
+    return math.fsum(used) / rate
 
 
 def working_set(view: View, container: str, now: float) -> float:

@@ -244,12 +244,49 @@ def test_after_a_larger_value_lowered_latency_the_next_step_up_is_not_bound_by_h
     assert (steps(sim)[-1].before, steps(sim)[-1].after > 2) == (2, True)
 
 
-def test_what_a_trial_s_pod_used_for_its_start_does_not_count() -> None:
+def test_a_trial_waits_for_the_cpu_of_its_pod_without_what_its_start_used() -> None:
     sim = batched(8, service=lambda b: 0.02, workload={"trial_seconds": 60.0})
     sim.tick = 5.0
     for _ in range(60):
         young = sim.now - sim.trial_since < 60
-        sim.override["knob"] = {"trial_cost": 0.1 if young else 0.01} if sim.trial_ready else {}
+        sim.override["knob"] = {"trial_cost": NAN if young else 0.01} if sim.trial_ready else {}
         sim.step()
     assert steps(sim)[0].reason is Reason.KNOB_TRIAL_KEPT
     assert "CPU a request −50%" in steps(sim)[0].message
+
+
+def test_a_value_that_looks_better_is_looked_at_three_times_however_ticks_fall() -> None:
+    sim = batched(8, service=lambda b: 0.02)
+    sim.tick = 14.0
+    noise, looks = [0.4, 1.6], set()
+    while not sim.decisions or steps(sim)[0].outcome in (OutcomeState.PENDING, OutcomeState.VERIFYING):
+        block = int(sim.now // 60)
+        sim.override["knob"] = {"trial_cost": 0.02 * noise[block % 2]} if sim.trial_ready else {}
+        sim.step()
+        looks |= {trial.looks for trial in sim.state.trials.values()}
+    assert looks == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("latency", "cost", "limit", "kept"),
+    [(0.95, 0.7, 0.5, True), (1.05, 0.7, 0.5, False), (0.95, 0.99, 0.5, False), (0.95, 0.7, 0.15, False)],
+)
+def test_a_trial_that_outlives_the_miss_it_was_for_is_judged_by_cpu_a_request_too(
+    latency: float, cost: float, limit: float, kept: bool
+) -> None:
+    """Neither a value with more latency, nor one as dear, nor one near the target is kept for it."""
+    sim = batched(8, service=lambda b: 0.02, floor=lambda b: 0.1)
+    sim.override["target"] = {"value": 0.9}
+    sim.run(60)
+    assert steps(sim)[0].inputs["byCost"] == 0.0
+    sim.override, noise = {"target": {"limit": limit}}, [0.8, 1.25]
+    for _ in range(150):
+        block = int(sim.now // 60)
+        seen = {"trial_latency": 0.15 * latency * noise[block % 2], "base_latency": 0.15, "trial_cost": 0.02 * cost}
+        sim.override["knob"] = seen if sim.trial_ready else {}
+        sim.step()
+        if steps(sim)[0].outcome is OutcomeState.ROLLED_BACK or sim.value != 8:
+            break
+    assert (sim.value != 8) is kept
+    if kept:
+        assert "CPU a request −30%" in steps(sim)[0].message

@@ -89,6 +89,24 @@ async def test_a_trial_is_measured_on_its_pod_and_on_the_others_by_the_same_quer
     assert any('pod=~"web-6bcf4d8f-pod0|web-6bcf4d8f-pod1"' in text for text in texts)
 
 
+@pytest.mark.parametrize(("since", "known"), [("07:59:00", True), ("07:59:15", False)])
+async def test_what_a_pod_used_for_its_start_is_no_cost_of_its_requests(bench: Bench, since: str, known: bool) -> None:
+    """CPU is a mean over 55 s where scrapes are 15 s apart: a pod that is ready for 45 s has its start in it."""
+    shop(bench.client, pod_template=template(env={"BATCH": "8"}))
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": f"2027-01-15T{since}Z"}
+    labels = {
+        "labels": {"app": "web", "trimtab.dev/trial": "web"},
+        "annotations": {"trimtab.dev/trial-knob": "batch=16"},
+    }
+    spec = template(env={"BATCH": "16"})["spec"]
+    bench.client.put(pod(None, "web-trial", spec, metadata=labels, status={"conditions": [ready]}))
+    bench.prometheus.answer = usage({**PODS, "web-trial": 0.4})
+    await bench.start()
+    k = (await bench.look(config(KNOBS))).observation.knobs
+    assert bool(math.isfinite(k.trial_cost[0])) is known
+    assert math.isfinite(k.base_cost[0])
+
+
 async def test_no_trial_query_is_asked_without_a_trial_pod(bench: Bench) -> None:
     shop(bench.client, pod_template=template(env={"BATCH": "8"}))
     await bench.start()

@@ -105,6 +105,7 @@ class Prometheus:
         latency = np.where(failed, 1e3 * cluster.scenario.workload.mean_seconds, latency)
         trial = (pod >= 0) & cluster.pods.trial[np.maximum(pod, 0)]
         tried = cluster.pods.trial[rows]
+        served = bool((cluster.pods.ready_at[rows] <= first.at).all())  # what a start uses is no request's cost
         return Reading(
             at=last.at,
             arrival_rate=(last.arrived - first.arrived) / span,
@@ -115,8 +116,8 @@ class Prometheus:
             throttled=throttled / periods if periods else NAN,
             trial_latency=_p95(latency[trial]),
             base_latency=_p95(latency[~trial & (pod >= 0)]),
-            trial_cost=_ratio(float(cpu[tried].sum()) * span, int(trial.sum())),
-            base_cost=_ratio(float(cpu[~tried].sum()) * span, int((~trial).sum())),
+            trial_cost=_ratio(float(cpu[tried].sum()) * span, int(trial.sum())) if served else NAN,
+            base_cost=_ratio(float(cpu[~tried].sum()) * span, int((~trial).sum())) if served else NAN,
         )
 
     def ask(self, now: float) -> Reading:
