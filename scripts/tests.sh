@@ -9,6 +9,7 @@ logs=.build/tests
 lanes=()
 parts=(decide decide-long unit integration releases pods-chart pods-acting)
 computing=(nice -n 15)
+most=(nice -n 13) # the longest of them, so that they end together
 releases=(tests/integration/chart tests/integration/backtest)
 chart=(tests/e2e/test_chart.py tests/e2e/test_dashboards.py tests/e2e/test_quickstart.py tests/e2e/test_testbed.py)
 
@@ -49,7 +50,7 @@ part releases tests-own 40 "$venv/bin/pytest" "${releases[@]}" -q & lanes+=($!)
 part decide unit 40 "${computing[@]}" "$venv/bin/coverage" run --branch --source=operator/trimtab/decide \
   -m pytest tests/unit/decide -q -m "not long" & lanes+=($!)
 part decide-long unit 40 "${computing[@]}" "$venv/bin/pytest" tests/unit/decide -q -m long & lanes+=($!)
-part unit unit 40 "${computing[@]}" "$venv/bin/pytest" tests/unit -q --ignore=tests/unit/decide & lanes+=($!)
+part unit unit 40 "${most[@]}" "$venv/bin/pytest" tests/unit -q --ignore=tests/unit/decide & lanes+=($!)
 wait "${lanes[@]}"
 for name in "${parts[@]}"; do
   printf '\n== %s ==\n' "$name"

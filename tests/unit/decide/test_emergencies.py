@@ -135,7 +135,9 @@ def test_a_kill_that_was_answered_before_a_restart_is_not_answered_again() -> No
 
 def test_a_kill_after_a_memory_cut_ends_that_cut_as_rolled_back() -> None:
     container = {"scale_limits": True, "limit_below_template": True, "cpu_max": NAN, "template_memory_limit": 512 * MIB}
-    sim = Simulator(memory=512 * MIB, memory_limit=512 * MIB, container=container, workload={"replicas_max": 0})
+    sim = Simulator(
+        memory=512 * MIB, memory_limit=512 * MIB, container=container, workload={"replicas_max": 0}, tick=15.0
+    )
     sim.learn_history(24, 0.1, 200 * MIB)
     sim.run(30)
     assert sim.memory_limit < 512 * MIB

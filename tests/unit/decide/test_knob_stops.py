@@ -75,7 +75,7 @@ def test_a_trial_ends_as_confounded_when_its_ground_is_gone(event: dict[str, dic
 
 
 def test_a_trial_ends_when_the_other_pods_get_other_limits() -> None:
-    sim = batched(8, cpu=1.0, cpu_limit=1.0)
+    sim = batched(8, cpu=1.0, cpu_limit=1.0, tick=15.0)
     sim.run(120)
     sim.burst = 2.0
     sim.run(45)
@@ -208,7 +208,7 @@ def test_a_lowered_ceiling_is_obeyed_an_octave_a_step() -> None:
 
 
 def test_a_value_below_its_minimum_is_raised_to_it() -> None:
-    sim = batched(1)
+    sim = batched(1, tick=15.0)
     sim.override["knob"] = {"minimum": 4}
     sim.run(120)
     assert sim.value >= 4

@@ -88,7 +88,7 @@ def test_a_value_that_can_not_be_told_from_the_other_is_not_kept() -> None:
 
 
 def test_a_value_that_is_probably_better_is_watched_for_longer_and_then_kept() -> None:
-    sim = batched(8, service=lambda b: 0.02)
+    sim = batched(8, service=lambda b: 0.02, tick=15.0)
     noise, looks = [0.62, 1.15, 0.7, 1.1], set()
     for _ in range(200):
         block = int(sim.now // 60)
@@ -177,13 +177,13 @@ def test_a_missed_target_is_restored_by_a_trial_where_replicas_can_not_help() ->
 
 def test_a_missed_target_waits_for_replicas_where_they_may_help() -> None:
     sim = batched(32, floor=lambda b: 0.1 + 0.02 * b, workload={"replicas_max": 10, "target_utilization": 0.1})
-    sim.run(45)
+    sim.run(90)
     assert steps(sim)[0].reason is not Reason.KNOB_TRIAL_STARTED
 
 
 def test_with_little_cpu_in_use_a_knob_is_tried_before_more_pods() -> None:
     sim = batched(32, floor=lambda b: 0.1 + 0.02 * b, workload={"replicas_max": 10})
-    sim.run(15)
+    sim.run(30)
     assert steps(sim)[0].reason is Reason.KNOB_TRIAL_STARTED
 
 
@@ -223,7 +223,7 @@ def test_a_trial_whose_load_falls_away_is_ended_without_a_verdict(left: float, s
 
 
 def test_what_is_seen_of_a_trial_while_the_load_is_away_does_not_count() -> None:
-    sim = batched(8, service=lambda b: 0.02)
+    sim = batched(8, service=lambda b: 0.02, tick=15.0)
     sim.run(120, until=lambda s: s.trial_ready)
     rate = [10.0]
     sim.rate = lambda t: rate[0]

@@ -57,6 +57,7 @@ def test_a_single_missed_sample_moves_nothing() -> None:
 
 def test_the_same_sample_seen_twice_counts_once() -> None:
     sim = bound(10.0, replicas=2)
+    sim.tick = 15.0
     for i in range(8):
         sim.override["target"] = {"value": 2.0, "age": 15.0 * i}
         sim.step()

@@ -36,7 +36,7 @@ def first(sim: Simulator) -> Decision:
 
 
 def test_a_verify_goes_on_with_its_own_clock() -> None:
-    sim = sized()
+    sim = sized(tick=15.0)
     sim.run(165)
     restart(sim)
     assert sim.run(300, until=lambda s: first(s).outcome is OutcomeState.KEPT)
@@ -53,7 +53,7 @@ def test_a_move_that_hurts_is_rolled_back_after_a_restart() -> None:
 
 
 def test_a_move_that_was_not_in_force_yet_is_carried_on() -> None:
-    sim = sized()
+    sim = sized(tick=15.0)
     sim.run(15)
     sim.cpu = 1.0
     restart(sim)
