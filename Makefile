@@ -13,7 +13,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help deps bed demo down test lint drift unit cluster-tests e2e lock crds docs site browser clean
+.PHONY: help deps bed demo down test lint style drift unit cluster-tests e2e lock crds docs site browser clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -36,10 +36,12 @@ down: deps ## remove everything that a demo or test bed left
 	@$(PY) -m demo --cluster $(CLUSTER) --down
 	@if [ "$(CLUSTER)" = testbed ]; then $(PY) -m testbed down --all; fi
 
-lint: deps ## formatting, lint, types and layers
+lint: style drift ## formatting, lint, types and layers
+	@$(VENV)/bin/mypy
+
+style: deps
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/mypy & types=$$!; $(MAKE) drift || { wait $$types; exit 1; }; wait $$types
 
 drift: deps ## layers, and whether what is generated agrees with its source
 	@$(VENV)/bin/lint-imports
@@ -61,7 +63,7 @@ e2e: bed ## tests on real pods
 browser: deps # a headless browser, to look at reports as people do
 	@$(PY) -m testbed deps chromium
 
-test: lint bed browser ## everything that must pass
+test: style drift bed browser ## everything that must pass
 	@bash scripts/tests.sh $(VENV)
 
 crds: deps ## write crds/ from the models

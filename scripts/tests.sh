@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Every test, in seven lanes beside each other: what is tested on clusters mostly waits, so two cores carry them all.
-# Three only compute, and stand back for the others, which have deadlines. Each of the others has a bed of its own: an API
-# server, one for the chart's own kinds and roles, and two with real pods. The whole output stays in .build/tests.
+# Every test, in seven lanes beside each other, and types in an eighth: what is tested on clusters mostly waits, so two
+# cores carry them all. Three only compute, and stand back for the others, which have deadlines. Each of the others has a
+# bed of its own: an API server, one for the chart's own kinds and roles, and two with real pods. The whole output stays
+# in .build/tests.
 set -uom pipefail
 cd "$(dirname "$0")/.."
 venv=${1:-.venv}
 logs=.build/tests
 lanes=()
-parts=(decide decide-long unit integration releases pods-chart pods-acting)
+parts=(types decide decide-long unit integration releases pods-chart pods-acting)
 computing=(nice -n 15)
 most=(nice -n 13) # the longest of them, so that they end together
 releases=(tests/integration/chart tests/integration/backtest)
@@ -51,6 +52,7 @@ part decide unit 40 "${computing[@]}" "$venv/bin/coverage" run --branch --source
   -m pytest tests/unit/decide -q -m "not long" & lanes+=($!)
 part decide-long unit 40 "${computing[@]}" "$venv/bin/pytest" tests/unit/decide -q -m long & lanes+=($!)
 part unit unit 40 "${most[@]}" "$venv/bin/pytest" tests/unit -q --ignore=tests/unit/decide & lanes+=($!)
+part types unit 10 "$venv/bin/mypy" & lanes+=($!)
 wait "${lanes[@]}"
 for name in "${parts[@]}"; do
   printf '\n== %s ==\n' "$name"

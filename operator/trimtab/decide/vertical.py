@@ -133,7 +133,7 @@ def memory_floor(t: Tick, rows: I8) -> F8:
     """Bytes that no memory limit is lowered below: working set with a margin, template's limit without an opt-in."""
     seen, held = t.seen.containers, t.state.containers
     working = np.where(np.isfinite(seen.working_set[rows]), seen.working_set[rows], np.inf)
-    template = np.where(seen.limit_below_template[rows], 0.0, np.nan_to_num(seen.template_memory_limit[rows]))
+    template = np.where(seen.limit_below_template[rows], 0.0, np.fmax(seen.template_memory_limit[rows], 0.0))
     oom = np.where(held.oom_until[rows] > t.seen.now, held.oom_floor[rows], 0.0)
     return round_up(np.fmax(np.maximum(working * t.settings.working_set_margin, template), oom), MIB)
 

@@ -146,11 +146,12 @@ class Cluster:
         return reading.one(self.bed, kind, NAMESPACE, name)
 
     def condition(self, name: str, kind: str, status: str, reason: str = "", seconds: float = 120) -> dict[str, Any]:
-        """The condition, once it has this status (and reason)."""
+        """The condition, once it has this status (and reason), and is not about a first answer still to come."""
 
         def look() -> dict[str, Any] | None:
             conditions = self.get("performanceconfig", name).get("status", {}).get("conditions", [])
             found = [c for c in conditions if c["type"] == kind and c["status"] == status]
+            found = [c for c in found if "has not answered yet" not in c["message"]]
             return next((c for c in found if not reason or c["reason"] == reason), None)
 
         found: dict[str, Any] = until(look, seconds, f"{name}: {kind}={status} {reason}")

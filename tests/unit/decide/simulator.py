@@ -181,9 +181,9 @@ class Simulator:
         )
 
     def step(self) -> Plan:
-        """One tick: observe, decide, carry out."""
+        """One tick: observe, decide, carry out. As in the operator, the state before is given up."""
         self.starting = [at for at in self.starting if at > self.now]
-        plan, self.state = decide(self.observe(), self.state, self.settings)
+        plan, self.state = decide(self.observe(), self.state, self.settings, reuse=True)
         for decision in plan.decisions:
             self.decisions[decision.id] = decision
         self.carry_out(plan)
@@ -232,23 +232,26 @@ class Simulator:
 
     def learn_history(self, hours: float, cpu: float, memory: float, step: float = 300.0) -> None:
         """Back-fill of steady usage up to now."""
-        seen = self.observe()
         count = int(hours * 3600 / step)
         rows = [
             {"container": 0, "time": self.now - step * (count - i), "cpu": cpu, "memory": memory, "span": step}
             for i in range(count)
         ]
-        state, seen = self.state, replace(seen, samples=Samples.of(rows))
-        if len(state.workloads):
-            self.state = learn(state, seen, self.settings)
-        else:
-            self.state = _learned(pickle.dumps(seen), self.settings)
+        if len(self.state.workloads):
+            self.state = learn(self.state, replace(self.observe(), samples=Samples.of(rows)), self.settings)
+            return
+        named: dict[str, Any] = {
+            name: self.workload[name] for name in ("template", "cpu_overrun_rate") if name in self.workload
+        }
+        sizes = {name: getattr(self, name) for name in ("cpu", "cpu_limit", "memory", "memory_limit")}
+        seen = replace(Simulator(now=self.now, workload=named, **sizes).observe(), samples=Samples.of(rows))
+        self.state = pickle.loads(_learned(pickle.dumps(seen), self.settings))
 
 
 @lru_cache(maxsize=64)
-def _learned(seen: bytes, settings: Settings) -> State:
+def _learned(seen: bytes, settings: Settings) -> bytes:
     """What an operator that knows nothing learns of a history; most tests begin with one of a few."""
-    return learn(State(), pickle.loads(seen), settings)
+    return pickle.dumps(learn(State(), pickle.loads(seen), settings))
 
 
 def batched(value: int, **more: Any) -> Simulator:
