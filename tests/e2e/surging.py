@@ -20,14 +20,14 @@ from tests.e2e.operating import Json, Shop, ready
 NAME = "surging"
 CPU_SECONDS = 0.005
 """CPU of a request, to which the server adds one or two milliseconds: short against a CFS period of 100 ms."""
-LIMIT = "200m"
-"""CPU request and limit of a pod: thirty requests a second keep it busy."""
-MOST = "600m"
+LIMIT = "100m"
+"""CPU request and limit of a pod: fifteen requests a second keep it busy."""
+MOST = "300m"
 STARTUP_SECONDS = 30
 """A pod takes requests this long after its start."""
 TARGET = 0.4
 PODS = 2
-CALM, SURGE = 15.0, 54.0
+CALM, SURGE = 7.5, 27.0
 """Requests a second to each of the first pods: half of what it can do, and 1.8 times of it."""
 
 SERVICE = f"""
@@ -103,7 +103,7 @@ def config() -> Json:
                 "targetMetrics": {"totalLatency": str(TARGET)},
                 "constraints": {
                     "replicas": {"min": PODS, "max": 2 * PODS},
-                    "containers": [{"name": "app", "cpu": {"min": "100m", "max": MOST}}],
+                    "containers": [{"name": "app", "cpu": {"min": "50m", "max": MOST}}],
                 },
                 "behavior": {"verifySeconds": 30, "minHistorySeconds": 86400},
             },

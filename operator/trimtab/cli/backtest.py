@@ -17,6 +17,7 @@ from trimtab.backtest.owners import shown
 from trimtab.backtest.reader import MAX_SAMPLES, Past, Reader
 from trimtab.backtest.replay import CORE_PRICE, GIB_PRICE, POLICIES, RESOURCES, Prices, replay
 from trimtab.lab.report.document import ReportError, encode, write
+from trimtab.lab.report.option import ReportFile
 from trimtab.lab.report.progress import bar
 from trimtab.lab.report.tables import show, terminal
 from trimtab.observe.prometheus import PrometheusSource
@@ -39,9 +40,11 @@ def _matchers(_context: click.Context, _option: click.Parameter, texts: tuple[st
 @click.option("--namespace", "-n", "namespaces", multiple=True, help="Only this one; may be given more than once.")
 @click.option("--days", default=14, show_default=True, type=click.IntRange(1, 60), help="How far back to read.")
 @click.option("--end", type=click.DateTime(), help="Read up to this time (UTC) instead of now.")
-@click.option("--html", "html_file", type=_FILE, help="Write one page with tables and plots to this file.")
-@click.option("--json", "json_file", type=_FILE, help="Write everything but the plots to this file.")
-@click.option("--csv", "csv_file", type=_FILE, help="Write a line a container, resource and policy to this file.")
+@click.option("--html", "html_file", type=ReportFile(), help="Write one page with tables and plots to this file.")
+@click.option("--json", "json_file", type=ReportFile(), help="Write everything but the plots to this file.")
+@click.option(
+    "--csv", "csv_file", type=ReportFile(), help="Write a line a container, resource and policy to this file."
+)
 @click.option("--tenant", help="Tenant, sent in the header that --tenant-header names.")
 @click.option("--tenant-header", default="X-Scope-OrgID", show_default=True, help="Thanos: THANOS-TENANT.")
 @click.option("--token-file", type=_FILE, help="File with a bearer token.")

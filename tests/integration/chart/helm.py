@@ -124,7 +124,7 @@ def program(name: str) -> Path:
 def render(values: Values | None = None, *arguments: str, release: str = "trimtab") -> list[Manifest]:
     """The objects of the chart, in Helm's order. Raises HelmError."""
     text = helm("template", release, CHART, "--namespace", NAMESPACE, *arguments, values=values)
-    return [document for document in yaml.safe_load_all(text) if document is not None]
+    return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document is not None]
 
 
 @cache

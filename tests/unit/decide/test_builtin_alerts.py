@@ -16,6 +16,7 @@ from trimtab.decide.restore import Prior, PriorAlert, restore
 from trimtab.decide.settings import Settings
 from trimtab.decide.state import State
 
+pytestmark = pytest.mark.long
 START = 1_800_000_000.0
 MIB = 2.0**20
 

@@ -10,6 +10,8 @@ from trimtab.decide.engine import decide, learn_objectives
 from trimtab.decide.observation import Objectives, Observation
 from trimtab.decide.slo import PastObjectives
 
+pytestmark = pytest.mark.long
+
 
 class Burning:
     """A simulator with one objective that is missed by half while `on`."""

@@ -55,6 +55,7 @@ def noisy(mean: float, spread: float) -> Any:
     return lambda _hour: mean * (1 + spread * RNG.standard_normal())
 
 
+@pytest.mark.long
 def test_what_is_saved_is_told_with_an_interval_around_the_truth() -> None:
     shop = Shop()
     shop.hours(72, noisy(1.0, 0.05))
@@ -65,6 +66,7 @@ def test_what_is_saved_is_told_with_an_interval_around_the_truth() -> None:
     assert plan.low[0] > 0
 
 
+@pytest.mark.long
 def test_where_the_interval_spans_zero_nothing_is_claimed() -> None:
     shop = Shop()
     shop.hours(48, noisy(1.0, 0.3))
@@ -74,6 +76,7 @@ def test_where_the_interval_spans_zero_nothing_is_claimed() -> None:
     assert plan.low[0] < 0 < plan.high[0]
 
 
+@pytest.mark.long
 def test_a_rise_of_the_unit_cost_is_said() -> None:
     shop = Shop()
     shop.hours(30, noisy(1.0, 0.02))
@@ -82,6 +85,7 @@ def test_a_rise_of_the_unit_cost_is_said() -> None:
     assert plan.saved[0] < 0
 
 
+@pytest.mark.long
 def test_half_the_load_at_half_the_cost_saves_nothing() -> None:
     shop = Shop()
     shop.hours(30, noisy(1.0, 0.02))
@@ -89,6 +93,7 @@ def test_half_the_load_at_half_the_cost_saves_nothing() -> None:
     assert plan.verdict[0] is SavingsVerdict.INCONCLUSIVE
 
 
+@pytest.mark.long
 def test_without_a_rate_of_requests_the_unit_is_an_hour() -> None:
     shop = Shop(arrival_rate=math.nan)
     shop.hours(30, noisy(1.0, 0.02))
@@ -104,6 +109,7 @@ def test_a_rate_that_becomes_known_starts_the_comparison_anew() -> None:
     assert shop.held.baseline[0, COUNT] <= 2
 
 
+@pytest.mark.long
 def test_before_a_day_of_both_nothing_is_said() -> None:
     shop = Shop()
     shop.step()
@@ -113,12 +119,14 @@ def test_before_a_day_of_both_nothing_is_said() -> None:
     assert math.isnan(shop.plan.saved[0])
 
 
+@pytest.mark.long
 def test_a_workload_that_was_tuned_from_the_first_look_has_no_baseline() -> None:
     plan = Shop().hours(60, tuned=True)
     assert plan.verdict[0] is SavingsVerdict.NO_BASELINE
     assert math.isnan(plan.saved[0])
 
 
+@pytest.mark.long
 def test_capacity_freed_and_the_bill_are_two_figures() -> None:
     shop = Shop(nodes_cost=3.0)
     shop.hours(30, noisy(1.0, 0.02))
@@ -174,6 +182,7 @@ def test_after_a_restart_the_figures_are_as_they_were() -> None:
     assert after.verdict[0] is before.verdict[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("jump", [3600.0, -3600.0])
 def test_a_clock_that_jumps_an_hour_costs_no_hour(jump: float) -> None:
     shop = Shop()
@@ -190,6 +199,7 @@ def test_a_clock_that_jumps_an_hour_costs_no_hour(jump: float) -> None:
 OPENCOST, STATIC = 1, 2
 
 
+@pytest.mark.long
 def test_prices_of_another_source_are_no_saving() -> None:
     shop = Shop(prices=OPENCOST)
     shop.hours(30, noisy(1.0, 0.02))
@@ -204,6 +214,7 @@ def test_prices_of_another_source_are_no_saving() -> None:
     assert shop.held.baseline[0, COUNT] == 30, "the source came back: the comparison goes on"
 
 
+@pytest.mark.long
 def test_a_source_of_prices_that_changed_for_good_begins_the_comparison_anew() -> None:
     shop = Shop(prices=STATIC)
     shop.hours(30, noisy(1.0, 0.02))
@@ -214,6 +225,7 @@ def test_a_source_of_prices_that_changed_for_good_begins_the_comparison_anew() -
     assert shop.held.mean[0] == pytest.approx(4.0), "no mean of two prices"
 
 
+@pytest.mark.long
 def test_a_baseline_is_begun_anew_when_prices_change_before_the_first_move() -> None:
     shop = Shop(prices=STATIC)
     shop.hours(30, noisy(1.0, 0.02))

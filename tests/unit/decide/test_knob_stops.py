@@ -99,6 +99,7 @@ def test_a_trial_pod_that_is_lost_for_good_fails_the_trial() -> None:
     assert steps(sim)[0].outcome is OutcomeState.FAILED
 
 
+@pytest.mark.long
 def test_a_trial_without_latency_by_pod_says_so_and_rests_a_day() -> None:
     sim = batched(8)
     sim.override["knob"] = {"trial_latency": NAN, "trial_cost": NAN}
@@ -168,6 +169,7 @@ def test_a_verdict_waits_for_a_raise_that_is_being_watched() -> None:
     assert sim.run(900, until=lambda s: s.value == 8)
 
 
+@pytest.mark.long
 def test_a_knob_never_passes_its_ceiling() -> None:
     sim = batched(16, service=lambda b: 0.02 / b)
     sim.override["knob"] = {"ceiling": 16.0, "minimum": 16}

@@ -111,6 +111,7 @@ def test_a_trial_needs_enough_requests_on_its_pod_to_say_anything() -> None:
     assert [made.reason for made in steps(sim)] == [Reason.KNOB_TRIAL_STARTED]
 
 
+@pytest.mark.long
 def test_noise_alone_keeps_nothing() -> None:
     sim = batched(8, service=lambda b: 0.02)
     noise = [0.9, 1.2, 0.8, 1.1, 1.05, 0.85]

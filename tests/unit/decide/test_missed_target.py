@@ -106,6 +106,7 @@ def test_a_trim_waits_for_pods_that_are_still_starting_and_for_rollouts() -> Non
     assert not sim.decisions
 
 
+@pytest.mark.long
 def test_a_scale_down_that_hurts_is_rolled_back_and_not_tried_again_soon() -> None:
     sim = bound(17.0, replicas=2)
     sim.run(3600)

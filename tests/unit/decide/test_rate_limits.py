@@ -66,6 +66,7 @@ def test_the_scale_up_window_takes_the_lowest_recommendation() -> None:
     assert sim.replicas > 2
 
 
+@pytest.mark.long
 def test_long_windows_keep_their_length() -> None:
     sim = Simulator(rate=lambda t: 50.0 if t < START + 600 else 1.0, replicas=4, workload={"down_window": 3600.0})
     sim.container = {"cpu_max": NAN, "memory_max": NAN}

@@ -40,6 +40,7 @@ def test_what_would_be_done_is_told_once_and_nothing_moves() -> None:
     assert np.isnan(sim.plan.containers.cpu[0])
 
 
+@pytest.mark.long
 def test_replicas_are_told_when_the_load_asks_for_others_and_once_an_hour_at_most() -> None:
     sim = Simulator(rate=lambda t: 28 + 26 * math.sin(t / 600), workload=ADVISED, replicas=2, tick=60.0)
     sim.run(4 * HOUR)
@@ -60,6 +61,7 @@ def test_a_usage_that_changes_is_told_anew() -> None:
     assert cpu[-1].after > 2 * cpu[0].after
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes",
     [

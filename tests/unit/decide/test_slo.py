@@ -95,6 +95,7 @@ def test_attainment_is_good_time_over_known_time_and_unknown_time_stands_apart()
     assert plan.objectives.known[0] == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("jump", [3600.0, -3600.0])
 def test_a_clock_that_jumps_an_hour_ends_no_page_at_once_and_makes_no_hour_of_errors(jump: float) -> None:
     watch = Watch()
@@ -128,6 +129,7 @@ def test_time_without_traffic_is_known_and_neither_good_nor_bad() -> None:
     assert plan.objectives.known[0] == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.long
 def test_what_is_older_than_the_window_is_forgotten() -> None:
     watch = Watch(days=1)
     watch.run(12, lambda t: 0.0, seconds=300.0)
@@ -162,6 +164,7 @@ def test_a_page_needs_both_the_short_and_the_long_window(errors: float, fires: s
     assert {name for name in pages if name.startswith("page-14")} == fires
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("errors", "hours", "expected"),
     [(0.15, 1.0, "page-14.4x"), (0.07, 6.0, "page-6x"), (0.035, 24.0, "ticket-3x"), (0.012, 72.0, "ticket-1x")],

@@ -112,6 +112,7 @@ def test_while_an_exporter_says_zero_there_is_no_history_and_nothing_newer_than_
     assert state.containers.sampled_at[0] == NOW - 3600 + 60 * 29
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", [60.0, 300.0])
 def test_rule_26_the_operator_learns_of_a_recording_what_the_lab_learns(step: float) -> None:
     random = np.random.default_rng(7)

@@ -36,6 +36,7 @@ def raises(sim: Simulator) -> list[Decision]:
     return [made for made in sim.decisions.values() if made.reason is Reason.RAISED_FOR_THROTTLING]
 
 
+@pytest.mark.long
 def test_rule_08_a_raise_that_changes_nothing_is_rolled_back_and_says_needs_a_restart() -> None:
     sim = stuck()
     assert sim.run(600, lambda sim: any(made.reason is Reason.MOVE_ROLLED_BACK for made in sim.decisions.values()))
@@ -52,6 +53,7 @@ def test_rule_08_a_raise_that_changes_nothing_is_rolled_back_and_says_needs_a_re
     assert len(raises(sim)) == before, "once a day is often enough"
 
 
+@pytest.mark.long
 def test_rule_08_less_than_twice_the_cpu_is_not_enough_to_call_a_raise_useless() -> None:
     sim = stuck(container={"cpu_max": 0.9})
     sim.run(3600)
@@ -85,6 +87,7 @@ def test_rule_08_what_can_not_be_judged_is_not_called_useless(changes: dict[str,
     assert sim.cpu_limit > 1.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("share", [0.4, 0.99])
 def test_rule_08_raises_go_on_while_each_of_them_does_something(share: float) -> None:
     """A container that is far too small is throttled as before for long, but uses what it gets."""

@@ -10,6 +10,7 @@ from trimtab.api.reasons import Reason
 from trimtab.api.status import OutcomeState
 
 
+@pytest.mark.long
 def test_a_cut_that_makes_a_target_missed_is_rolled_back_and_held_off() -> None:
     sim = sized()
     sim.run(60)

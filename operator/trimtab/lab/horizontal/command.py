@@ -15,6 +15,7 @@ from trimtab.lab.horizontal.score import completed, totals
 from trimtab.lab.horizontal.service import SERVICES
 from trimtab.lab.horizontal.tasks import Finished, Kept, parts, run_all
 from trimtab.lab.report.document import ReportError, encode, write
+from trimtab.lab.report.option import ReportFile
 from trimtab.lab.report.page import page
 from trimtab.lab.report.tables import Column, Table, percent, ratio, show, terminal
 from trimtab.lab.traces import Skipped, TraceError, read_arrivals
@@ -50,8 +51,8 @@ _TOTALS = (
 
 @click.command()
 @click.option("--traces", type=click.Path(path_type=Path), required=True, help="Folder with rps/*.txt and rps/*.csv.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write rows and totals here.")
-@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a page with plots here.")
+@click.option("--json", "json_file", type=ReportFile(), help="Write rows and totals here.")
+@click.option("--html", "html_file", type=ReportFile(), help="Write a page with plots here.")
 @click.option("--policy", "policies", multiple=True, type=click.Choice(POLICIES), help="Only these; several times.")
 @click.option("--startup-seconds", "startups", multiple=True, type=click.FloatRange(min=0), help="Default: 45 and 150.")
 @click.option("--service", "services", multiple=True, type=click.Choice(tuple(SERVICES)), help="Default: the first.")

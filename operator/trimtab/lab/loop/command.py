@@ -15,6 +15,7 @@ from trimtab.lab.loop.figures import COLUMNS, HPA_BEST, hpa_best, plots, row
 from trimtab.lab.loop.run import Result, policies, simulate
 from trimtab.lab.loop.scenario import Scenario, scenarios
 from trimtab.lab.report.document import ReportError, encode, write
+from trimtab.lab.report.option import ReportFile
 from trimtab.lab.report.page import page
 from trimtab.lab.report.progress import bar
 from trimtab.lab.report.tables import Table, show, terminal
@@ -41,8 +42,8 @@ POLICIES = (*policies(), HPA_BEST)
 @click.option("--scenario", "chosen", multiple=True, type=click.Choice(tuple(scenarios())), help="Default: all.")
 @click.option("--policy", "policy_names", multiple=True, type=click.Choice(POLICIES), help="Only these; several times.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of arrivals and service times.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the rows here.")
-@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a page with plots here.")
+@click.option("--json", "json_file", type=ReportFile(), help="Write the rows here.")
+@click.option("--html", "html_file", type=ReportFile(), help="Write a page with plots here.")
 @click.option("--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
 def loop(
     traces: Path,

@@ -6,6 +6,7 @@ import click
 
 from trimtab.decide.settings import Settings
 from trimtab.lab.report.document import ReportError, encode, write
+from trimtab.lab.report.option import ReportFile
 from trimtab.lab.report.progress import bar
 from trimtab.lab.report.tables import show, terminal
 from trimtab.lab.traces import TraceError, read_usage
@@ -14,13 +15,11 @@ from trimtab.lab.vertical.generated import families
 from trimtab.lab.vertical.lab import run, steps
 from trimtab.lab.vertical.policies import known
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
-
 
 @click.command()
 @click.option("--traces", required=True, type=click.Path(path_type=Path), help="Folder with usage/ in it.")
-@click.option("--json", "json_file", type=_FILE, help="Write rows and totals to this file.")
-@click.option("--html", "html_file", type=_FILE, help="Write a page with tables and plots to this file.")
+@click.option("--json", "json_file", type=ReportFile(), help="Write rows and totals to this file.")
+@click.option("--html", "html_file", type=ReportFile(), help="Write a page with tables and plots to this file.")
 @click.option("--policy", "chosen", multiple=True, metavar="NAME", help="Only this one; may be given more than once.")
 def vertical(traces: Path, json_file: Path | None, html_file: Path | None, chosen: tuple[str, ...]) -> None:
     """Size requests on recordings of usage: Trimtab beside VPA, KRR, Autopilot and a request set once.

@@ -10,6 +10,7 @@ from trimtab.decide.estimator.step import step
 from trimtab.decide.estimator.table import Levels
 from trimtab.decide.settings import Settings
 
+pytestmark = pytest.mark.long
 SETTINGS = Settings()
 STEADY = noisy(200, 0.5)
 

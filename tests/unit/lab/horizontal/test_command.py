@@ -197,12 +197,6 @@ def test_two_recordings_of_one_name_are_two_cases_with_loads_of_their_own(traces
     assert document["totals"][0]["cases"] == 2
 
 
-def test_a_file_that_cannot_be_written_is_an_error(traces: Path, tmp_path: Path) -> None:
-    result = lab("--traces", traces, *FEW, "--json", tmp_path / "no" / "such" / "folder.json")
-    assert result.exit_code == 1
-    assert "can't write" in result.output
-
-
 def recordings() -> list[Arrivals]:
     return [waves(8, "a"), waves(8, "b"), waves(24, "c")]
 
