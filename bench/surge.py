@@ -3,8 +3,8 @@
     python -m bench.surge --bed NAME --html surge.html [--json surge.json] [--seconds 600]
 
 Needs a bed (`python -m testbed up --name NAME --level pods`). A CPU-bound service runs on two pods whose CPU is limited
-and which take a minute to start; after a third of the time the load grows 3.6 times, after two thirds it falls back.
-The quota is read from the pods' cgroups, latency is measured by the client.
+and which take half a minute to start; after a third of the time the load grows 3.6 times, after two thirds it falls
+back. The quota is read from the pods' cgroups, latency is measured by the client.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ class Metric(ApiModel):
     preset: Annotated[str | None, Field(min_length=1, max_length=63, pattern=DNS_LABEL)] = None
     """Name of a ready-made query, such as http-server-p95; `trimtab presets` lists them."""
     unit: Annotated[str | None, Field(max_length=32)] = None
-    """Unit of the number: seconds for a latency (as is a metric whose name ends in Latency or Duration),
-    requests/second for the load that replicas follow; of any other nothing is concluded."""
+    """Unit of the number: seconds or milliseconds for a latency (one whose name ends in Latency or Duration is in
+    seconds without it), requests/second for the load that replicas follow; of any other nothing is concluded."""
     better: Better = Better.LOWER
     """Lower: smaller is better (latency). Higher: larger is better (throughput)."""
     scope: Scope = Scope.WORKLOAD

@@ -344,6 +344,5 @@ def _latency(t: Tick, row: int) -> str:
     """The worst target in one clause."""
     worst, targets = int(t.signals.worst[row]), t.seen.targets
     side = "below" if targets.higher_is_better[worst] else "above"
-    unit = " s" if targets.latency[worst] else ""
-    value, limit = text.number(float(targets.value[worst])), text.number(float(targets.limit[worst]))
-    return f"{targets.name[worst]} {value}{unit} is {side} its target {limit}{unit}"
+    value, limit = (targets.told(worst, float(x[worst])) for x in (targets.value, targets.limit))
+    return f"{targets.name[worst]} {value} is {side} its target {limit}"

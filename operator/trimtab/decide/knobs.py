@@ -103,9 +103,9 @@ def _try(t: Tick, row: int, k: int) -> None:
     aim = "CPU a request" if by_cost else "latency"
     worst, targets = int(t.signals.worst[row]), t.seen.targets
     where = "on one pod beside the others" if knobs.trials[k] else "on all pods, one after the other"
+    latency, target = (targets.told(worst, float(x[worst])) for x in (targets.value, targets.limit))
     message = (
-        f"{name} {value} → {goal} {where}, for less {aim}; {targets.name[worst]} is "
-        f"{text.number(float(targets.value[worst]))} s, its target {text.number(float(targets.limit[worst]))} s"
+        f"{name} {value} → {goal} {where}, for less {aim}; {targets.name[worst]} is {latency}, its target {target}"
     )
     predicted = f"{aim} falls by at least {text.percent(t.settings.trial_gain)}"
     inputs = {"byCost": float(by_cost)}

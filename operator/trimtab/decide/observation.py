@@ -5,6 +5,7 @@ from enum import IntEnum
 
 from trimtab.api.answers import AnswerKind
 from trimtab.api.reasons import Reason
+from trimtab.decide import text
 from trimtab.decide.columns import B1, F8, I8, S, Table, column
 
 NAN = float("nan")
@@ -128,7 +129,13 @@ class Targets(Table):
     """The target."""
     higher_is_better: B1 = column(bool, False)
     latency: B1 = column(bool, True)
-    """Whether the metric is a latency (lower is better, seconds): what knob steps and verification go by."""
+    """Whether the metric is a latency (lower is better, a time): what knob steps and verification go by."""
+    unit: S = column(object, "s")
+    """How the number of a latency is told: s, ms."""
+
+    def told(self, row: int, value: float) -> str:
+        """A value of this target as messages have it: 0.45 s, 450 ms; without a unit where it is no latency."""
+        return text.amount(value, str(self.unit[row]) if row >= 0 and self.latency[row] else "")
 
 
 @dataclass(frozen=True, slots=True)

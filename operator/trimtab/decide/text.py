@@ -12,6 +12,11 @@ def number(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def amount(value: float, unit: str) -> str:
+    """A number and its unit, if it has one: 0.45 s, 450 ms, 12."""
+    return f"{number(value)} {unit}" if unit and math.isfinite(value) else number(value)
+
+
 def cores(value: float) -> str:
     """CPU as a quantity: 250m, 1.5."""
     if not math.isfinite(value):

@@ -53,7 +53,8 @@ def _advance(t: Tick, w: int, trial: Trial) -> Trial | None:
     trial = _sample(t, w, k, trial)
     if _hurts(t, w, k, trial):
         latency, base = float(t.seen.knobs.trial_latency[k]), float(t.seen.knobs.base_latency[k])
-        message = f"{text.number(latency)} s on the trial pod, {text.number(base)} s on the others; stopped at once."
+        on_trial, on_others = (t.seen.targets.told(int(t.signals.judge[w]), value) for value in (latency, base))
+        message = f"{on_trial} on the trial pod, {on_others} on the others; stopped at once."
         return _fail(t, k, trial, OutcomeState.ROLLED_BACK, message)
     elapsed = now - trial.ready_at
     by_cost = made.inputs.get("byCost", 0.0) == 1.0

@@ -306,7 +306,8 @@ def _seen(t: Tick, w: int, verify: Verify) -> str:
     after, name = math.exp(verify.log_ratio / verify.samples), t.seen.targets.name[worst]
     if not t.seen.targets.latency[worst]:
         return f"{name} is {text.percent(after)} of what its target allows, {text.percent(base)} before."
-    return f"{name} is {text.number(after * target)} s, {text.number(base * target)} s before."
+    now, before = (t.seen.targets.told(worst, share * target) for share in (after, base))
+    return f"{name} is {now}, {before} before."
 
 
 def _end(t: Tick, verify: Verify, outcome: OutcomeState, message: str) -> Verify | None:

@@ -19,17 +19,17 @@ def _targets(trace: Trace) -> Iterator[str]:
     if not len(table):
         yield "There is no target metric, so every target counts as met."
     for i in range(len(table)):
-        name, limit, unit = str(table.name[i]), float(table.limit[i]), " s" if table.latency[i] else ""
+        name, limit = str(table.name[i]), float(table.limit[i])
         kind, value = AnswerKind(int(table.kind[i])), float(table.value[i])
         if kind is not AnswerKind.VALUE or not known(value):
-            yield f"{name} had no number ({kind.name}); its target is {text.number(limit)}{unit}."
+            yield f"{name} had no number ({kind.name}); its target is {table.told(i, limit)}."
             continue
         higher = bool(table.higher_is_better[i])
         missed = value < limit if higher else value > limit
         side = "at least" if higher else "at most"
         age = f", measured {text.seconds(float(table.age[i]))} before" if known(float(table.age[i])) else ""
         yield (
-            f"{name} was {text.number(value)}{unit}; its target is {side} {text.number(limit)}{unit}: "
+            f"{name} was {table.told(i, value)}; its target is {side} {table.told(i, limit)}: "
             f"{'missed' if missed else 'met'}{age}."
         )
 
@@ -97,8 +97,9 @@ def _knobs(trace: Trace) -> Iterator[str]:
         if table.trial[k] >= 0:
             said += f"; a trial pod {'ran' if table.trial_ready[k] else 'was starting'} with {table.trial[k]}"
         if known(float(table.trial_latency[k])) and known(float(table.base_latency[k])):
-            latencies = (text.number(float(table.trial_latency[k])), text.number(float(table.base_latency[k])))
-            said += f", {latencies[0]} s against {latencies[1]} s on the other pods"
+            judge, targets = int(trace.tick.signals.judge[0]), trace.tick.seen.targets
+            own, others = (targets.told(judge, float(x[k])) for x in (table.trial_latency, table.base_latency))
+            said += f", {own} against {others} on the other pods"
         yield f"{said}."
 
 

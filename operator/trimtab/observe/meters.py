@@ -17,7 +17,8 @@ from trimtab.observe.promql import Query, parse
 from trimtab.observe.source import Sample
 from trimtab.observe.tokens import token_queries
 
-_SECONDS = frozenset({"s", "sec", "second", "seconds", "ms", "millisecond", "milliseconds"})
+_MILLISECONDS = frozenset({"ms", "millisecond", "milliseconds"})
+_TIMES = frozenset({"s", "sec", "second", "seconds"}) | _MILLISECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class MetricPlan:
     better: Better
     latency: bool
     """Lower is better and it is a time: what knobs and verification go by."""
+    unit: str = "s"
+    """How a latency is told: s or ms."""
 
     @property
     def by_pod(self) -> bool:
@@ -145,9 +148,9 @@ def _plan(
     preset = presets.get(metric.preset) if metric.preset is not None else None
     unit = (metric.unit or (preset.unit if preset is not None else "")).lower()
     better = metric.better if preset is None or "better" in metric.model_fields_set else preset.better
-    latency = better is Better.LOWER and (unit in _SECONDS or metric.name.endswith(("Latency", "Duration")))
+    latency = better is Better.LOWER and (unit in _TIMES or metric.name.endswith(("Latency", "Duration")))
     meter = _meter(metric, spec, namespace, datasource, preset)
-    return MetricPlan(metric, meter, better, latency)
+    return MetricPlan(metric, meter, better, latency, "ms" if unit in _MILLISECONDS else "s")
 
 
 def _meter(

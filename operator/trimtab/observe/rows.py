@@ -105,6 +105,7 @@ def target_rows(view: View, workload: int, now: float) -> list[Row]:
                 "limit": float(limit),
                 "higher_is_better": plan is not None and plan.better is Better.HIGHER,
                 "latency": plan is not None and plan.latency,
+                "unit": plan.unit if plan is not None else "",
             }
         )
     return rows
@@ -314,9 +315,8 @@ def _cpu_per_pod(view: View) -> float:
 
 
 def _policies(side: str, rules: ScalingRules) -> Row:
-    window = rules.stabilization_window_seconds
     return {
-        f"{side}_window": NAN if window is None else float(window),
+        f"{side}_window": _number(rules.stabilization_window_seconds, NAN),
         f"{side}_select": _SELECT[rules.select_policy],
         f"{side}_value": [float(policy.value) for policy in rules.policies],
         f"{side}_percent": [policy.type is PolicyType.PERCENT for policy in rules.policies],
@@ -346,5 +346,5 @@ def _answered(answer: Answer | None) -> Row:
     return {"kind": int(kind), "value": answer.value if answer is not None else NAN}
 
 
-def _number(quantity: Quantity | None, otherwise: float) -> float:
+def _number(quantity: Quantity | int | None, otherwise: float) -> float:
     return float(quantity) if quantity is not None else otherwise

@@ -32,6 +32,14 @@ def test_seconds_that_are_told_where_milliseconds_were_are_doubted_and_cut_nothi
     assert sim.plan.workloads.met[0], "what lasts is believed"
 
 
+@pytest.mark.parametrize("unit", ["s", "ms"])
+def test_a_missed_target_is_told_in_the_unit_of_its_metric(unit: str) -> None:
+    target = {"value": 900.0, "unit": unit}
+    sim = Simulator(rate=lambda t: 2.0, replicas=2, target=500.0, override={"target": target})
+    sim.run(600)
+    assert any(f"900 {unit} is above its target 500 {unit}" in made.message for made in sim.decisions.values())
+
+
 def test_a_latency_that_comes_down_from_a_jam_is_believed_at_once() -> None:
     sim = Simulator(rate=lambda t: 2.0, override={"target": {"value": 60.0}})
     sim.run(300)

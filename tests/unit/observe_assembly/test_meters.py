@@ -64,6 +64,20 @@ def test_a_preset_brings_its_direction_and_its_unit() -> None:
     assert found.judged is slow
 
 
+@pytest.mark.parametrize(
+    ("declared", "told"),
+    [
+        ("{name: a, query: up, unit: ms}", "ms"),
+        ("{name: aLatency, query: up, unit: Milliseconds}", "ms"),
+        ("{name: a, query: up, unit: s}", "s"),
+        ("{name: aLatency, query: up}", "s"),
+    ],
+)
+def test_a_latency_is_told_in_the_unit_it_is_declared_with(declared: str, told: str) -> None:
+    (metric,) = plans(declared).metrics
+    assert (metric.latency, metric.unit) == (True, told)
+
+
 def test_trials_go_by_the_first_latency_among_the_targets_that_can_be_told_apart_by_pod() -> None:
     found = plans(
         "{name: hits, query: up, better: Higher}, {name: wide, query: up, unit: s, scope: Namespace},"
