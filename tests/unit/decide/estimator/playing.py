@@ -1,5 +1,7 @@
 """Series of usage, and the estimator run over them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from trimtab.decide.columns import F8
@@ -35,13 +37,21 @@ def play(values: F8, every: float = 60.0, start: float = MIDNIGHT) -> Levels:
     return table
 
 
-def levels(values: F8, every: float, rate: float = np.nan, settings: Settings | None = None) -> tuple[F8, F8, Levels]:
+def levels(values: F8, every: float, settings: Settings | None = None) -> tuple[F8, F8, Levels]:
     """Levels of Trimtab and of the shadow of VPA in force during every sample, and the table at the end."""
-    table = Levels.blank(1)
-    own, vpa = np.full(len(values), np.nan), np.full(len(values), np.nan)
-    declared = np.full(1, rate, dtype=np.float32)
-    for i, value in enumerate(values):
-        own[i], vpa[i] = table.wanted[0], table.vpa[0]
-        usage = np.full(1, value, dtype=np.float32)
-        step(table, np.array([0]), np.array([MIDNIGHT + every * i]), usage, declared, settings or Settings())
+    own, vpa, table = together(values[:, None], every, [np.nan], settings)
+    return own[:, 0], vpa[:, 0], table
+
+
+def together(
+    values: F8, every: float, rates: Sequence[float], settings: Settings | None = None
+) -> tuple[F8, F8, Levels]:
+    """The same for several rows at once, a column of values and a declared overrun rate each (NaN: none)."""
+    count = values.shape[1]
+    table, rows = Levels.blank(count), np.arange(count)
+    own, vpa = np.full(values.shape, np.nan), np.full(values.shape, np.nan)
+    declared = np.array(rates, dtype=np.float32)
+    for i, usage in enumerate(values.astype(np.float32)):
+        own[i], vpa[i] = table.wanted, table.vpa
+        step(table, rows, np.full(count, MIDNIGHT + every * i), usage, declared, settings or Settings())
     return own, vpa, table

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.unit.decide.estimator.playing import MIDNIGHT, levels, noisy, samples
+from tests.unit.decide.estimator.playing import MIDNIGHT, levels, noisy, samples, together
 from trimtab.decide.estimator import hold, price
 from trimtab.decide.estimator.step import step
 from trimtab.decide.estimator.table import ARMS, RISKS, VPA, Levels
@@ -41,18 +41,13 @@ def test_levels_change_no_more_often_than_the_ration_allows() -> None:
     assert np.max(per_day) <= SETTINGS.hold_changes + SETTINGS.hold_tokens * 1.5
 
 
-@pytest.mark.parametrize("rate", [0.02, 0.1])
-def test_a_declared_overrun_rate_is_held(rate: float) -> None:
-    usage = noisy(10 * DAY, 1.0, 0.3)
-    own, _, _ = levels(usage, 300.0, rate=rate)
-    realised = (usage > own)[2 * DAY :].mean()
-    assert realised == pytest.approx(rate, rel=0.35)
-
-
-def test_a_declared_rate_of_one_percent_is_held_within_a_quarter_of_a_point_over_a_month() -> None:
-    usage = noisy(30 * DAY, 1.0, 0.3, seed=11)
-    own, _, _ = levels(usage, 300.0, rate=0.01)
-    assert (usage > own)[2 * DAY :].mean() == pytest.approx(0.01, abs=0.0025)
+def test_a_declared_overrun_rate_is_held_and_one_percent_within_a_quarter_of_a_point_over_a_month() -> None:
+    usage = np.column_stack([noisy(30 * DAY, 1.0, 0.3, seed=seed) for seed in (11, 1, 1)])
+    own, _, _ = together(usage, 300.0, [0.01, 0.02, 0.1])
+    over = usage > own
+    assert over[2 * DAY :, 0].mean() == pytest.approx(0.01, abs=0.0025)
+    assert over[2 * DAY : 10 * DAY, 1].mean() == pytest.approx(0.02, rel=0.35)
+    assert over[2 * DAY : 10 * DAY, 2].mean() == pytest.approx(0.1, rel=0.35)
 
 
 def test_a_deploy_that_triples_usage_is_followed_after_three_samples_at_most() -> None:
