@@ -28,7 +28,7 @@ bed: deps ## what the test bed needs: Debian packages and the Go-built control p
 	@$(PY) -m testbed deps
 	@$(PY) -m testbed build
 
-demo: deps ## the main job: CLUSTER=testbed|kind|current LOAD=steps|spiky|diurnal SEED=1 KEEP=1 PROMETHEUS=URL
+demo: deps ## the main job: CLUSTER=testbed|kind|current LOAD=steps|spiky SEED=1 KEEP=1 PROMETHEUS=URL
 	@if [ "$(CLUSTER)" = testbed ]; then $(MAKE) bed; fi
 	@$(PY) -m demo --cluster $(CLUSTER) --load $(LOAD) --seed $(SEED) $(if $(KEEP),--keep) $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))
 

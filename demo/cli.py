@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 when every check holds, 1 when one does not, 2 when the demo could not run."""
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("--cluster", choices=["testbed", "kind", "current"], default="testbed")
-    parser.add_argument("--load", choices=["steps", "spiky", "diurnal"], default="steps")
+    parser.add_argument("--load", choices=["steps", "spiky"], default="steps")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--duration", type=float, default=DURATION, help="seconds of load")
     parser.add_argument(
