@@ -12,9 +12,9 @@ parts=(types decide decide-long unit integration releases pods-chart pods-acting
 computing=(nice -n 15)
 most=(nice -n 13) # the longest of them, so that they end together
 releases=(tests/integration/chart tests/integration/backtest)
-# The lanes fill the cores: a Go program that spins on a second one, or collects garbage on it, takes it from another lane.
-# A seventh less CPU for the tests of the chart on a cluster.
-export GOMAXPROCS=1 GOGC=400
+# The lanes fill the cores: a Go program that spins on a second one takes it from another lane. A seventh less CPU for the
+# tests of the chart on a cluster.
+export GOMAXPROCS=1
 chart=(tests/e2e/test_chart.py tests/e2e/test_dashboards.py tests/e2e/test_quickstart.py tests/e2e/test_testbed.py)
 
 part() { # part NAME BED MINUTES ARGS…: run, keep the output, say when it is done

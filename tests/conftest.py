@@ -26,10 +26,7 @@ UP_SECONDS = 3600.0  # the first start on a machine builds the control plane
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers",
-        "long: many ticks, and no branch that others leave out; `make test` runs it without measuring coverage",
-    )
+    config.addinivalue_line("markers", "long: many ticks; `make test` runs it without measuring coverage")
 
 
 def bed_name() -> str:

@@ -63,7 +63,7 @@ class MetricPlan:
     better: Better
     latency: bool
     """Lower is better and it is a time: what knobs and verification go by."""
-    unit: str = "s"
+    unit: str
     """How a latency is told: s or ms."""
 
     @property

@@ -283,7 +283,7 @@ def test_whatever_is_seen_a_loan_stays_inside_room_bounds_and_time(
     assert plan.containers.lent_until[0] <= NOW + Settings().bridge_seconds
 
 
-@examples(deadline=None, max_examples=15)
+@examples(deadline=None, max_examples=25)
 @given(st.data())
 def test_every_loan_is_handed_back_within_its_time(data: st.DataObject) -> None:
     settings, state = Settings(), State()

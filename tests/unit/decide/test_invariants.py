@@ -266,7 +266,7 @@ def follow(seen: Observation, plan: Plan) -> Observation:
 
 
 @pytest.mark.long
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(system, min_size=1, max_size=4), flags)
 def test_no_plan_leaves_the_constraints_whatever_is_observed(ticks: list[Any], obedient: bool) -> None:
     state, now = State(), 1.8e9

@@ -28,7 +28,7 @@ DEATHS = st.lists(st.tuples(st.floats(1, 80), st.booleans()), max_size=2)
 
 
 @given(st.lists(CANDIDATE, min_size=2, max_size=3), DEATHS, st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_two_candidates_ever_lead_at_once_and_in_the_end_one_does(
     world: list[dict[str, Any]], deaths: list[tuple[float, bool]], fast: bool
 ) -> None:

@@ -12,15 +12,14 @@ class ReportFile(click.Path):
     def __init__(self) -> None:
         super().__init__(dir_okay=False, writable=True, path_type=Path)
 
-    def convert(
-        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | bytes | os.PathLike[str]:
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path.
 
         Raises:
             click.BadParameter: it is a folder, may not be written, or its folder is not there or may not be written to.
         """
-        file = Path(os.fspath(super().convert(value, param, ctx)))  # type: ignore[arg-type]
+        super().convert(value, param, ctx)
+        file = Path(value)
         if not file.parent.is_dir():
             self.fail(
                 f"can't write {file}: there is no folder {file.parent}; name a file in a folder that exists", param
